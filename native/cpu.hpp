@@ -1,7 +1,7 @@
-// Which instruction sets this processor and its operating system offer, asked when the program runs.
+// Which instruction sets the processor and the operating system offer, asked at run time.
 //
-// The levels are those of the x86-64 psABI (section 3.1.1, table 3.1): x86-64-v2, -v3 and -v4; each holds the
-// one before. On arm64 there is one, "neon", which every 64-bit ARM processor has.
+// The levels are those of the x86-64 psABI (section 3.1.1, table 3.1): x86-64-v2, -v3 and -v4; each
+// holds the one before. On arm64 there is one, "neon", which every 64-bit ARM processor has.
 #pragma once
 
 #include <initializer_list>
@@ -11,6 +11,7 @@
 #if defined(__x86_64__) && defined(__GNUC__)
 #define LINNET_X86_64 1
 #include <cpuid.h>
+
 #include <cstdint>
 #endif
 
@@ -26,8 +27,8 @@ struct Features {
   std::uint64_t xcr0 = 0;          // registers that the operating system saves
 };
 
-// CPUID itself rather than __builtin_cpu_supports("x86-64-v3"): the names of levels are known to GCC from 12
-// and to Clang from 18 on, and several single features they need (LZCNT, MOVBE) only a little longer.
+// CPUID itself rather than __builtin_cpu_supports("x86-64-v3"): older compilers do not know the
+// names of the levels, nor those of some features that they hold (LZCNT, MOVBE).
 inline Features read_features() {
   Features features;
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
@@ -35,12 +36,12 @@ inline Features read_features() {
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) features.leaf7_ebx = ebx;
   if (__get_cpuid(0x80000001u, &eax, &ebx, &ecx, &edx)) features.extended_ecx = ecx;
 
-  // XGETBV faults unless OSXSAVE (leaf 1, ECX bit 27) says that the operating system has enabled it. It is
-  // written in assembler because the intrinsic wants -mxsave for the whole file.
-  if (features.leaf1_ecx >> 27 & 1u) {
+  // XGETBV faults unless OSXSAVE (leaf 1, ECX bit 27) says that the operating system has enabled
+  // it. It is written in assembler because the intrinsic wants -mxsave for the whole file.
+  if ((features.leaf1_ecx >> 27) & 1u) {
     std::uint32_t low = 0, high = 0;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    features.xcr0 = std::uint64_t{high} << 32 | low;
+    features.xcr0 = (std::uint64_t{high} << 32) | low;
   }
   return features;
 }
@@ -64,8 +65,8 @@ inline bool has_v2(const Features& f) {
 }
 
 inline bool has_v3(const Features& f) {
-  // FMA, MOVBE, OSXSAVE, AVX, F16C; BMI1, AVX2, BMI2; LZCNT; and the operating system saves XMM and YMM: a
-  // processor with AVX under a system that does not would lose the upper halves at a task switch.
+  // FMA, MOVBE, OSXSAVE, AVX, F16C; BMI1, AVX2, BMI2; LZCNT; and the operating system saves XMM and
+  // YMM: under one that does not, a task switch would lose the upper halves.
   return has_v2(f) && holds(f.leaf1_ecx, bits<std::uint32_t>({12, 22, 27, 28, 29})) &&
          holds(f.leaf7_ebx, bits<std::uint32_t>({3, 5, 8})) &&
          holds(f.extended_ecx, bits<std::uint32_t>({5})) &&
@@ -73,8 +74,8 @@ inline bool has_v3(const Features& f) {
 }
 
 inline bool has_v4(const Features& f) {
-  // AVX-512 F, DQ, CD, BW, VL; and the system saves the mask registers and both parts of the ZMM registers.
-  // macOS enables these only on first use, so v4 is not listed there: the safe side.
+  // AVX-512 F, DQ, CD, BW, VL; and the system saves the mask registers and both parts of ZMM. macOS
+  // enables these only on first use, so v4 is not listed there: the safe side.
   return has_v3(f) && holds(f.leaf7_ebx, bits<std::uint32_t>({16, 17, 28, 30, 31})) &&
          holds(f.xcr0, bits<std::uint64_t>({5, 6, 7}));
 }

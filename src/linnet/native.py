@@ -51,9 +51,11 @@ def instruction_sets() -> list[str]:
     """
     if not native_available():
         return []
-    from linnet import _native
+    # Imported by its whole name: `from linnet import _native` would first ask the package's
+    # __getattr__, which answers for public names only.
+    from linnet._native import instruction_sets as detected
 
-    return _native.instruction_sets()
+    return detected()
 
 
 def how_to_get_native() -> str:

@@ -1,0 +1,71 @@
+# One command for each job. Everything is installed into .venv, in the versions of constraints.txt.
+
+PYTHON ?= python3
+TORCH ?= 2.13.0
+PYTEST_ARGS ?= -n 2
+
+BIN := .venv/bin
+# What an installation depends on; Python sources are read where they lie.
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/*.cpp native/*.hpp)
+CHECKED_PYTHON = $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("linnet needs \
+Python 3.11 or later, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+# pip before 25.3 hands PIP_CONSTRAINT on to isolated builds, later ones read PIP_BUILD_CONSTRAINT.
+PIP_INSTALL = PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format native constraints clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/installed ## Install linnet into .venv and run the demonstration
+	$(BIN)/linnet demo --force
+
+test: lint ## Install the test tools too, check style and types, run the tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/installed-for-tests ## Check style, layout and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+format: .venv/installed-for-tests ## Mend style and layout where that can be done by machine
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+native: ## Build the native module anew and write its stub
+	rm -f .venv/installed-for-tests
+	@$(MAKE) --no-print-directory .venv/installed-for-tests
+	$(BIN)/python -m nanobind.stubgen --quiet --module linnet._native \
+		--output-file src/linnet/_native.pyi
+
+constraints: ## Renew constraints.txt with today's versions (TORCH=... chooses that of torch)
+	rm -rf build/constraints
+	$(PYTHON) -m venv build/constraints
+	build/constraints/bin/python -m pip install --quiet --disable-pip-version-check \
+		torch==$(TORCH) scikit-build-core cmake ninja '.[test]'
+	sed -n '/^#/p' constraints.txt > build/constraints/new
+	build/constraints/bin/python -m pip freeze --exclude linnet \
+		| sed -E 's/\+[a-z0-9.]+$$//' >> build/constraints/new
+	mv build/constraints/new constraints.txt
+	rm -rf build/constraints
+
+clean: ## Remove everything that the other targets made, .venv included
+	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis linnet-demo
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/bin/pip:
+	@$(CHECKED_PYTHON)
+	$(PYTHON) -m venv .venv
+
+.venv/installed: $(SOURCES) | .venv/bin/pip
+	@echo "Installing linnet into .venv; the first time takes a few minutes."
+	$(PIP_INSTALL) --editable .
+	@touch $@
+
+# Here a native module that does not compile is an error: the tests are to see it.
+.venv/installed-for-tests: $(SOURCES) | .venv/bin/pip
+	@echo "Installing linnet and its test tools into .venv; the first time takes a few minutes."
+	LINNET_REQUIRE_NATIVE=1 $(PIP_INSTALL) --editable '.[test]'
+	@touch $@ .venv/installed
