@@ -1,0 +1,85 @@
+"""Which engine trains a module, on which device, and the reason why."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from linnet.engine.torch_engine import TorchEngine
+from linnet.spelling import check_choice
+
+ENGINES = ("auto", "native", "torch")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+# Multiply-adds (parameters times rows of a batch) of a step from which "auto" takes an
+# accelerator: below it a step is shorter than the time that starting its kernels takes there.
+_ACCELERATOR_FROM = 10**7
+
+
+def choose(engine: str) -> tuple[type[TorchEngine], str]:
+    """Return the engine's class and one sentence that says why it was chosen.
+
+    Parameters
+    ----------
+    engine : {"auto", "native", "torch"}
+        What the user asked for.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or the native engine cannot do it.
+    """
+    check_choice("engine", engine, ENGINES)
+    if engine == "native":
+        raise ValueError(
+            "engine='native' cannot train this module: the native engine of this version trains "
+            "no networks yet. Write engine='auto' or engine='torch'."
+        )
+    if engine == "torch":
+        return TorchEngine, "engine='torch' was asked for."
+    return TorchEngine, "PyTorch trains every module; this version has no other engine."
+
+
+def choose_device(device: str | torch.device, module: nn.Module, batch_size: int) -> torch.device:
+    """Return the device to train on.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda", "mps"} or torch.device
+        "auto" keeps a module that lies on an accelerator there, and takes an accelerator for a
+        module on the CPU only where the work of a step is worth it.
+    module : torch.nn.Module
+    batch_size : int
+        Rows of a step.
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown or absent.
+    """
+    if isinstance(device, torch.device):
+        return device
+    if not isinstance(device, str) or not device.startswith("cuda:"):
+        check_choice("device", device, DEVICES)
+    if device == "auto":
+        parameters = list(module.parameters())
+        if parameters and parameters[0].device.type != "cpu":
+            return parameters[0].device
+        if sum(p.numel() for p in parameters) * batch_size < _ACCELERATOR_FROM:
+            return torch.device("cpu")
+        return torch.device("cuda" if torch.cuda.is_available() else _mps_or_cpu())
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(
+            f"device={device!r} is not available: torch {torch.__version__} sees no CUDA device. "
+            "Write device='cpu', or install a torch that was built for CUDA."
+        )
+    if device == "mps" and _mps_or_cpu() != "mps":
+        raise ValueError(
+            f"device='mps' is not available: torch {torch.__version__} sees no Apple GPU. "
+            "Write device='cpu'."
+        )
+    return torch.device(device)
+
+
+def _mps_or_cpu() -> str:
+    return "mps" if torch.backends.mps.is_available() else "cpu"

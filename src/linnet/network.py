@@ -1,0 +1,143 @@
+"""Feed-forward networks as plain torch modules, built from sizes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from linnet.spelling import check_choice
+
+
+class Sin(nn.Module):
+    """The sine of each input, as an activation (Sitzmann et al. 2020, SIREN)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.sin(x)
+
+
+# scikit-learn's four names (identity, logistic, tanh, relu) and PyTorch's.
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "identity": nn.Identity,
+    "logistic": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "mish": nn.Mish,
+    "sigmoid": nn.Sigmoid,
+    "softplus": nn.Softplus,
+    "softsign": nn.Softsign,
+    "hardtanh": nn.Hardtanh,
+    "sin": Sin,
+}
+
+INITIALIZATIONS = ("glorot_uniform", "he_uniform", "torch")
+
+
+def mlp(
+    n_inputs: int,
+    hidden_layer_sizes: Sequence[int],
+    n_outputs: int,
+    *,
+    activation: str = "relu",
+    output_activation: str = "identity",
+    dropout: float = 0.0,
+    initialization: str = "glorot_uniform",
+    generator: torch.Generator | None = None,
+) -> nn.Sequential:
+    """Build a multilayer perceptron: linear layers with an activation between each two.
+
+    Parameters
+    ----------
+    n_inputs : int
+        Number of inputs, D.
+    hidden_layer_sizes : sequence of int
+        Neurons of each hidden layer, H; an empty one gives a linear model.
+    n_outputs : int
+        Number of outputs, K.
+    activation : str, default="relu"
+        Activation after each hidden layer: a key of `linnet.network.ACTIVATIONS`.
+    output_activation : str, default="identity"
+        Activation after the last layer.
+    dropout : float, default=0.0
+        Fraction of hidden activations set to zero in training, in [0, 1).
+    initialization : {"glorot_uniform", "he_uniform", "torch"}, default="glorot_uniform"
+        How weights start. "glorot_uniform" (Glorot and Bengio 2010, eq. 16) draws weights and
+        biases as scikit-learn's MLP does; "he_uniform" (He et al. 2015, eq. 10) suits ReLU in deep
+        networks, biases zero; "torch" draws as `torch.nn.Linear` does.
+    generator : torch.Generator, optional
+        Source of the random numbers; a fresh one, seeded by the system, by default. The global
+        generator is not touched.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        Maps (N, D) to (N, K).
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive, or an activation or initialisation is unknown.
+
+    Examples
+    --------
+    >>> from linnet.network import mlp
+    >>> mlp(2, (80,), 1, activation="tanh")
+    Sequential(
+      (0): Linear(in_features=2, out_features=80, bias=True)
+      (1): Tanh()
+      (2): Linear(in_features=80, out_features=1, bias=True)
+    )
+    """
+    check_choice("activation", activation, ACTIVATIONS)
+    check_choice("output_activation", output_activation, ACTIVATIONS)
+    check_choice("initialization", initialization, INITIALIZATIONS)
+    if not 0 <= dropout < 1:
+        raise ValueError(
+            f"dropout={dropout!r} is not allowed: give a fraction from 0 (none) to below 1, "
+            "such as dropout=0.1."
+        )
+    sizes = [n_inputs, *hidden_layer_sizes, n_outputs]
+    if any(int(size) != size or size < 1 for size in sizes):
+        raise ValueError(
+            f"A network of sizes {'-'.join(map(str, sizes))} cannot be built: each size is a whole "
+            "number of 1 or more, such as hidden_layer_sizes=(64, 64)."
+        )
+    if generator is None:
+        generator = torch.Generator()
+        generator.seed()
+    layers: list[nn.Module] = []
+    for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        is_last = i == len(sizes) - 2
+        name = output_activation if is_last else activation
+        layers.append(_linear(int(fan_in), int(fan_out), name, initialization, generator))
+        if name != "identity":
+            layers.append(ACTIVATIONS[name]())
+        if dropout > 0 and not is_last:
+            layers.append(nn.Dropout(dropout))
+    return nn.Sequential(*layers)
+
+
+def _linear(
+    fan_in: int, fan_out: int, activation: str, initialization: str, generator: torch.Generator
+) -> nn.Linear:
+    # skip_init leaves the weights unset and so draws nothing from the global generator.
+    layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
+    if initialization == "glorot_uniform":
+        # The factor 2 for the logistic function is scikit-learn's.
+        factor = 2.0 if activation in ("logistic", "sigmoid") else 6.0
+        weight_bound = bias_bound = math.sqrt(factor / (fan_in + fan_out))
+    elif initialization == "he_uniform":
+        weight_bound, bias_bound = math.sqrt(6.0 / fan_in), 0.0
+    else:
+        weight_bound = bias_bound = 1.0 / math.sqrt(fan_in)
+    with torch.no_grad():
+        layer.weight.uniform_(-weight_bound, weight_bound, generator=generator)
+        layer.bias.uniform_(-bias_bound, bias_bound, generator=generator)
+    return layer

@@ -1,0 +1,82 @@
+"""Solvers: each is a `torch.optim.Optimizer` that also serves in a loop of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+from linnet.solvers.lbfgs import LBFGS
+from linnet.spelling import check_choice
+
+__all__ = ["LBFGS", "SOLVERS", "make"]
+
+
+def _fused(factory: Callable[..., torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+    # torch's fused form of a step computes the same update in one kernel instead of a dozen.
+    def build(parameters: Iterable[Any], **options: Any) -> torch.optim.Optimizer:
+        return factory(parameters, fused=True, **options)
+
+    return build
+
+
+SOLVERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": _fused(torch.optim.Adam),
+    "adamw": _fused(torch.optim.AdamW),
+    "sgd": _fused(torch.optim.SGD),
+    "nadam": torch.optim.NAdam,
+    "radam": torch.optim.RAdam,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+    "lbfgs": LBFGS,
+}
+
+
+def make(solver: object, parameters: Any, **options: Any) -> torch.optim.Optimizer:
+    """Turn a name or a factory into an optimizer over the parameters.
+
+    Parameters
+    ----------
+    solver : str or callable
+        A key of `SOLVERS`, or a callable ``solver(parameters, **options)`` such as
+        ``torch.optim.AdamW``.
+    parameters : iterable of torch.nn.Parameter, or of parameter groups
+        What the optimizer changes.
+    **options
+        What the optimizer takes, such as ``lr=1e-3``.
+
+    Returns
+    -------
+    torch.optim.Optimizer
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    TypeError
+        If `solver` is no factory, or gives no optimizer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from linnet.solvers import make
+    >>> type(make("sgd", torch.nn.Linear(2, 1).parameters(), lr=0.1)).__name__
+    'SGD'
+    """
+    if isinstance(solver, str):
+        check_choice("solver", solver, SOLVERS)
+        return SOLVERS[solver](parameters, **options)
+    if not callable(solver):
+        raise TypeError(
+            f"solver={solver!r} is neither a name nor a factory. Give a name "
+            f"({', '.join(SOLVERS)}) or a callable that takes the parameters, such as "
+            "torch.optim.AdamW."
+        )
+    optimizer = solver(parameters, **options)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(
+            f"solver={solver!r} gave a {type(optimizer).__name__}; it has to give a "
+            "torch.optim.Optimizer, as torch.optim.AdamW does."
+        )
+    return optimizer

@@ -1,0 +1,97 @@
+"""L-BFGS over all rows at once: torch's, one iteration a step, with weight decay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+
+class LBFGS(torch.optim.LBFGS):
+    r"""L-BFGS with a strong Wolfe line search (Nocedal and Wright 2006, algorithms 7.5 and 3.5).
+
+    Minimises ``loss(w) + weight_decay / 2 * sum(w**2)``, the sum over parameters of two and more
+    dimensions (weights, not biases). One call of `step` is one iteration.
+
+    Parameters
+    ----------
+    params : iterable of torch.nn.Parameter
+        What to change.
+    lr : float, default=1.0
+        First trial step of the line search.
+    weight_decay : float, default=0.0
+        Strength of the penalty on squared weights.
+    history_size : int, default=10
+        Pairs of steps and gradient changes kept.
+    tolerance_grad, tolerance_change : float, default=1e-7 and 1e-9
+        A step ends where the largest gradient entry, or the change, falls below these.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from linnet.solvers import LBFGS
+    >>> w = torch.nn.Parameter(torch.tensor([[3.0]]))
+    >>> solver = LBFGS([w])
+    >>> def closure():
+    ...     solver.zero_grad()
+    ...     loss = ((w - 1) ** 2).sum()
+    ...     loss.backward()
+    ...     return loss
+    >>> for _ in range(3):
+    ...     _ = solver.step(closure)
+    >>> round(float(w.detach()), 4)
+    1.0
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1.0,
+        *,
+        weight_decay: float = 0.0,
+        history_size: int = 10,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9,
+    ):
+        super().__init__(
+            params,
+            lr=lr,
+            max_iter=1,
+            max_eval=25,  # the evaluations that torch's line search may take in one iteration
+            history_size=history_size,
+            tolerance_grad=tolerance_grad,
+            tolerance_change=tolerance_change,
+            line_search_fn="strong_wolfe",
+        )
+        self.weight_decay = weight_decay
+
+    def step(self, closure: Callable[[], torch.Tensor]) -> torch.Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Do one iteration.
+
+        Parameters
+        ----------
+        closure : callable
+            Clears the gradients, computes the loss, calls ``backward`` and returns the loss.
+
+        Returns
+        -------
+        Tensor
+            The loss before the iteration, without the penalty.
+        """
+        losses: list[torch.Tensor] = []
+
+        def penalised() -> torch.Tensor:
+            loss = closure()
+            losses.append(loss.detach())
+            penalty = 0.0
+            if self.weight_decay:
+                with torch.no_grad():
+                    for parameter in self.param_groups[0]["params"]:
+                        if parameter.ndim > 1 and parameter.grad is not None:
+                            penalty = penalty + parameter.square().sum() * self.weight_decay / 2
+                            parameter.grad.add_(parameter, alpha=self.weight_decay)
+            return loss + penalty
+
+        super().step(penalised)
+        return losses[0]

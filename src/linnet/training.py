@@ -1,0 +1,519 @@
+"""`train`: the only loop over epochs.
+
+Letters: N rows, D inputs, K outputs, B rows of a batch, E epochs.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import platform
+import secrets
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+import linnet
+from linnet import losses, solvers
+from linnet.data import Rows, Stream, read_rows
+from linnet.engine import TorchEngine, choose, choose_device
+from linnet.history import History, Outcome
+from linnet.progress import EpochBar
+from linnet.spelling import check_choice
+
+Weights = dict[str, Any]
+
+
+@dataclass
+class TrainingState:
+    """Where a training stands: hand it to `train` again to go on as though it had never stopped.
+
+    A new one is empty. `train` fills it and, given a filled one, goes on with its optimizer, its
+    random numbers, its history and its best weights.
+
+    Attributes
+    ----------
+    optimizer : torch.optim.Optimizer or None
+    scheduler : torch.optim.lr_scheduler.LRScheduler or None
+    generator : torch.Generator or None
+        Decides the order of the rows and the seeds of dropout.
+    history : History or None
+    best_loss : float
+        Least monitored loss so far.
+    best_weights : dict or None
+        The module's state at that loss.
+    latest_weights : dict or None
+        The module's state where the training stopped, if the best was restored over it.
+    stale_epochs : int
+        Epochs since the monitored loss last improved by more than `tol`.
+    """
+
+    optimizer: torch.optim.Optimizer | None = None
+    scheduler: Any = None
+    generator: torch.Generator | None = None
+    history: History | None = None
+    best_loss: float = math.inf
+    best_weights: Weights | None = None
+    latest_weights: Weights | None = None
+    stale_epochs: int = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        # torch's generators cannot be copied or pickled; their state, a tensor, can.
+        state = dict(self.__dict__)
+        state["generator"] = None if self.generator is None else self.generator.get_state()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if state["generator"] is not None:
+            self.generator = torch.Generator()
+            self.generator.set_state(state["generator"])
+
+
+def train(
+    module: nn.Module,
+    X: Any,
+    y: Any = None,
+    *,
+    loss: Any = "squared_error",
+    optimizer: Any = "adam",
+    epochs: int = 100,
+    batch_size: int = 32,
+    shuffle: bool = True,
+    sample_weight: Any = None,
+    X_val: Any = None,
+    y_val: Any = None,
+    sample_weight_val: Any = None,
+    tol: float = 0.0,
+    patience: int | None = None,
+    scheduler: Any = None,
+    scheduler_step: str = "epoch",
+    clip_grad_norm: float | None = None,
+    max_time: float | None = None,
+    random_state: Any = None,
+    device: str | torch.device = "auto",
+    engine: str = "auto",
+    n_threads: int | None = None,
+    on_epoch: Callable[[History], object] | None = None,
+    progress: bool = False,
+    state: TrainingState | None = None,
+) -> History:
+    """Train a torch module in place.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Maps inputs (B, ...) to outputs (B, K). Changed in place, and left in evaluation mode on
+        the device where it was.
+    X : array-like, Tensor, frame, Dataset or DataLoader
+        Inputs (N, ...). A Dataset gives (input, target) items and is read once; a DataLoader is
+        asked for its batches in each epoch, and decides their size and order itself.
+    y : array-like or Tensor, optional
+        Targets of the outputs' shape, (N, K); for classes whole numbers (N,).
+    loss : str, torch loss or callable, default="squared_error"
+        A key of `linnet.losses.LOSSES`, such as "log_loss"; ``nn.MSELoss()``; or any
+        ``loss(prediction, target)``.
+    optimizer : str, torch.optim.Optimizer or callable, default="adam"
+        A key of `linnet.solvers.SOLVERS`; an optimizer over the module's parameters; or a callable
+        that makes one from them, such as ``torch.optim.AdamW``.
+    epochs : int, default=100
+        Greatest number of passes over the rows.
+    batch_size : int, default=32
+        Rows of a step, B; more than N is clipped to N, which the history notes.
+    shuffle : bool, default=True
+        Draw a new order of the rows for each epoch.
+    sample_weight : array-like of shape (N,), optional
+        Weights of the rows, scaled to mean 1.
+    X_val, y_val, sample_weight_val : optional
+        Validation rows, evaluated after each epoch. With them the best epoch's weights are
+        restored at the end, whatever ended the training.
+    tol : float, default=0.0
+        The least improvement of the monitored loss (validation, else training) that counts.
+    patience : int, optional
+        Stop after so many epochs without such an improvement; never, by default.
+    scheduler : torch.optim.lr_scheduler.LRScheduler or callable, optional
+        Of the optimizer; or a callable that makes one from it. A ReduceLROnPlateau gets the
+        monitored loss, and each lowered rate starts `patience` anew.
+    scheduler_step : {"epoch", "batch"}, default="epoch"
+        When the scheduler is stepped.
+    clip_grad_norm : float, optional
+        Greatest Euclidean norm of a step's gradient.
+    max_time : float, optional
+        Seconds after which the training ends, within an epoch too.
+    random_state : int, numpy RandomState or Generator, torch.Generator, optional
+        Decides order and dropout. The module's initial weights are its own. By default a seed is
+        drawn from the system and kept in the history. Global generators are left as found.
+    device : {"auto", "cpu", "cuda", "mps"}, default="auto"
+        Where to train; the data lies there once.
+    engine : {"auto", "torch", "native"}, default="auto"
+        Who does the arithmetic.
+    n_threads : int, optional
+        CPU threads during the training; as set in torch, by default.
+    on_epoch : callable, optional
+        ``on_epoch(history)`` is called after each epoch; returning True stops the training.
+    progress : bool, default=False
+        Show a progress bar on the standard error stream.
+    state : TrainingState, optional
+        Filled by this call, and gone on from if filled by an earlier one.
+
+    Returns
+    -------
+    History
+        Losses, rates, norms and times of each epoch, and why the training ended.
+
+    Raises
+    ------
+    ValueError
+        If shapes, lengths or values do not fit, or a name is unknown.
+    TypeError
+        If an argument is of a kind that cannot be used.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the training was interrupted, or the loss became infinite or NaN.
+
+    Examples
+    --------
+    >>> import linnet, numpy as np, torch
+    >>> X = np.linspace(-1, 1, 200).reshape(-1, 1)
+    >>> module = torch.nn.Sequential(torch.nn.Linear(1, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1))
+    >>> history = linnet.train(module, X, X**2, epochs=5, random_state=0)
+    >>> history.n_epochs, history.outcome.value
+    (5, 'epochs_done')
+    """
+    _check(module, epochs, batch_size, tol, patience, clip_grad_norm, max_time, n_threads)
+    check_choice("scheduler_step", scheduler_step, ("epoch", "batch"))
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+    rows = read_rows(X, y, sample_weight, dtype=dtype, batch_size=batch_size)
+    validation = None
+    if X_val is not None:
+        names = ("X_val", "y_val", "sample_weight_val")
+        validation = read_rows(X_val, y_val, sample_weight_val, dtype=dtype, names=names)
+    elif y_val is not None or sample_weight_val is not None:
+        raise ValueError("y_val is given without X_val: give both, or neither.")
+    function = losses.resolve(loss)
+    engine_class, reason = choose(engine)
+    target_device = choose_device(device, module, batch_size)
+    state = TrainingState() if state is None else state
+    history = _start(state, module, optimizer, scheduler, random_state)
+    batch_size = _fit_batch(module, rows, batch_size, history)
+    assert state.optimizer is not None and state.generator is not None
+
+    history.loss, history.n_rows, history.batch_size = function.name, len(rows), batch_size
+    history.engine, history.engine_reason = engine_class.name, reason
+    history.device, history.has_validation = str(target_device), validation is not None
+    per_batch = state.scheduler if scheduler_step == "batch" else None
+    home = next((p.device for p in module.parameters()), torch.device("cpu"))
+    with _threads(n_threads), _moved(module, state.optimizer, target_device, home):
+        worker = engine_class(
+            module=module,
+            loss=function,
+            optimizer=state.optimizer,
+            rows=rows.to(target_device),
+            batch_size=batch_size,
+            device=target_device,
+            clip_grad_norm=clip_grad_norm,
+            batch_scheduler=per_batch,
+        )
+        bar = EpochBar(epochs, len(rows)) if progress else nullcontext()
+        with bar as shown:
+            _loop(
+                worker,
+                state,
+                validation=None if validation is None else validation.to(target_device),
+                epochs=epochs,
+                shuffle=shuffle,
+                tol=tol,
+                patience=math.inf if patience is None else patience,
+                epoch_scheduler=state.scheduler if scheduler_step == "epoch" else None,
+                deadline=math.inf if max_time is None else time.monotonic() + max_time,
+                on_epoch=on_epoch,
+                show=None if shown is None else shown.update,
+            )
+    module.eval()
+    if history.outcome in (Outcome.NOT_FINITE, Outcome.INTERRUPTED):
+        warnings.warn(history.outcome.sentence, ConvergenceWarning, stacklevel=2)
+    return history
+
+
+def _loop(
+    worker: TorchEngine,
+    state: TrainingState,
+    *,
+    validation: Rows | Stream | None,
+    epochs: int,
+    shuffle: bool,
+    tol: float,
+    patience: float,
+    epoch_scheduler: Any,
+    deadline: float,
+    on_epoch: Callable[[History], object] | None,
+    show: Callable[[History], None] | None,
+) -> None:
+    """Train epoch by epoch until something ends it; leave the right weights in the module."""
+    module, optimizer, generator = worker.module, state.optimizer, state.generator
+    history = state.history
+    assert history is not None and optimizer is not None and generator is not None
+    if state.best_weights is None:
+        state.best_weights = _copy_weights(module)  # where nothing better comes, the start is best
+    history.outcome = Outcome.EPOCHS_DONE
+    try:
+        for _ in range(epochs):
+            started = time.perf_counter()
+            rate = optimizer.param_groups[0]["lr"]
+            order = torch.randperm(len(worker.rows), generator=generator) if shuffle else None
+            seed = int(torch.randint(2**62, (), generator=generator))
+
+            result = worker.epoch(order, seed, deadline)
+            loss = worker.evaluate(validation) if validation is not None else math.nan
+
+            rate = optimizer.param_groups[0]["lr"] if worker.batch_scheduler else rate
+            history.add_epoch(
+                train_loss=result.loss,
+                validation_loss=loss,
+                learning_rate=float(rate),
+                gradient_norm=result.gradient_norm,
+                seconds=time.perf_counter() - started,
+            )
+            monitored = result.loss if validation is None else loss
+            outcome = _judge(state, module, result.loss, monitored, tol)
+            if outcome is None and epoch_scheduler is not None:
+                _step_scheduler(epoch_scheduler, optimizer, monitored, state)
+            if show is not None:
+                show(history)
+            if outcome is None and state.stale_epochs >= patience:
+                is_train = validation is None
+                outcome = Outcome.NO_IMPROVEMENT if is_train else Outcome.VALIDATION_LEAST
+            if outcome is None and time.monotonic() > deadline:
+                outcome = Outcome.TIME_UP
+            if on_epoch is not None and on_epoch(history) is True and outcome is None:
+                outcome = Outcome.STOPPED_BY_CALLBACK
+            if outcome is not None:
+                history.outcome = outcome
+                break
+    except KeyboardInterrupt:
+        if threading.current_thread() is not threading.main_thread():
+            raise
+        history.outcome = Outcome.INTERRUPTED
+    failed = history.outcome in (Outcome.NOT_FINITE, Outcome.INTERRUPTED)
+    if validation is not None or failed:
+        state.latest_weights = None if failed else _copy_weights(module)
+        module.load_state_dict(state.best_weights)
+
+
+def _judge(
+    state: TrainingState, module: nn.Module, train_loss: float, monitored: float, tol: float
+) -> Outcome | None:
+    """Count stale epochs and keep the best weights; say so where a number is not finite."""
+    if not (math.isfinite(train_loss) and math.isfinite(monitored)):
+        return Outcome.NOT_FINITE
+    state.stale_epochs = 0 if monitored < state.best_loss - tol else state.stale_epochs + 1
+    if monitored < state.best_loss:
+        # The loss of an epoch was measured before its last step: that step may have broken them.
+        if not all(bool(torch.isfinite(p).all()) for p in module.parameters()):
+            return Outcome.NOT_FINITE
+        state.best_loss = monitored
+        state.best_weights = _copy_weights(module)
+    return None
+
+
+def _step_scheduler(
+    scheduler: Any, optimizer: torch.optim.Optimizer, monitored: float, state: TrainingState
+) -> None:
+    if not isinstance(scheduler, ReduceLROnPlateau):
+        scheduler.step()
+        return
+    before = [group["lr"] for group in optimizer.param_groups]
+    scheduler.step(monitored)
+    if [group["lr"] for group in optimizer.param_groups] != before:
+        state.stale_epochs = 0
+
+
+def _start(
+    state: TrainingState, module: nn.Module, optimizer: Any, scheduler: Any, random_state: Any
+) -> History:
+    """Fill an empty state, or take the module back to where a filled one stopped."""
+    if state.history is not None:
+        if state.latest_weights is not None:
+            module.load_state_dict(state.latest_weights)
+            state.latest_weights = None
+        return state.history
+    state.optimizer = _make_optimizer(optimizer, module)
+    state.scheduler = scheduler
+    if callable(scheduler) and not isinstance(scheduler, LRScheduler | ReduceLROnPlateau):
+        state.scheduler = scheduler(state.optimizer)
+    if state.scheduler is not None and not hasattr(state.scheduler, "step"):
+        raise TypeError(
+            f"scheduler={scheduler!r} has no step method. Give one of torch.optim.lr_scheduler's "
+            "over your optimizer, or a callable that makes one from the optimizer."
+        )
+    state.generator, seed = make_generator(random_state)
+    state.history = History(seed=seed, versions=versions())
+    return state.history
+
+
+def _make_optimizer(optimizer: Any, module: nn.Module) -> torch.optim.Optimizer:
+    trained = [p for p in module.parameters() if p.requires_grad]
+    if not trained:
+        raise ValueError(
+            "The module has no parameters to train. Give one with layers such as nn.Linear, and "
+            "with requires_grad=True."
+        )
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        return solvers.make(optimizer, trained)
+    own = {id(p) for p in trained}
+    if not any(id(p) in own for group in optimizer.param_groups for p in group["params"]):
+        raise ValueError(
+            "The optimizer holds none of the module's parameters, so nothing would be trained. "
+            "Make it from this module: torch.optim.Adam(module.parameters())."
+        )
+    return optimizer
+
+
+def make_generator(random_state: Any) -> tuple[torch.Generator, int | None]:
+    """Return a generator of its own, and the seed it began with (None for a given generator)."""
+    if isinstance(random_state, torch.Generator):
+        return random_state, None
+    seed = draw_seed(random_state)
+    return torch.Generator().manual_seed(seed), seed
+
+
+def draw_seed(random_state: Any) -> int:
+    """Return a seed below 2**32: the given whole number, one drawn from a generator, or a new one.
+
+    Raises
+    ------
+    ValueError
+        If `random_state` is none of these.
+    """
+    if random_state is None:
+        return secrets.randbits(32)
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**32, dtype=np.uint64))
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**32))
+    if isinstance(random_state, int | np.integer) and 0 <= int(random_state) < 2**32:
+        return int(random_state)
+    raise ValueError(
+        f"random_state={random_state!r} is not allowed: give a whole number from 0 to 2**32 - 1, "
+        "a numpy RandomState or Generator, a torch.Generator, or None."
+    )
+
+
+def _fit_batch(module: nn.Module, rows: Rows | Stream, batch_size: int, history: History) -> int:
+    if isinstance(rows, Stream):
+        return int(rows.loader.batch_size or batch_size)
+    n_rows = len(rows)
+    if batch_size > n_rows:
+        note = f"batch_size={batch_size} is more than the {n_rows} training rows: taken as {n_rows}"
+        history.notes.append(f"{note}.") if f"{note}." not in history.notes else None
+        batch_size = n_rows
+    norms = nn.modules.batchnorm._BatchNorm
+    if n_rows % batch_size == 1 and any(isinstance(m, norms) for m in module.modules()):
+        raise ValueError(
+            f"{n_rows} rows in batches of {batch_size} leave a last batch of one row, from which "
+            "BatchNorm cannot tell a variance. Change batch_size by one."
+        )
+    return batch_size
+
+
+def _check(
+    module: object,
+    epochs: int,
+    batch_size: int,
+    tol: float,
+    patience: int | None,
+    clip_grad_norm: float | None,
+    max_time: float | None,
+    n_threads: int | None,
+) -> None:
+    """Raise one error that names every parameter out of its range."""
+    if not isinstance(module, nn.Module):
+        made = f"{module.__name__}(...)" if isinstance(module, type) else "nn.Sequential(...)"
+        raise TypeError(
+            f"module is a {type(module).__name__}; it has to be a torch.nn.Module, such as {made}."
+        )
+    whole, positive = (int, np.integer), (int, float, np.number)
+    wrong = [
+        f"{name}={value!r} has to be {allowed}"
+        for name, value, kinds, least, allowed in (
+            ("epochs", epochs, whole, 0, "a whole number of 0 or more"),
+            ("batch_size", batch_size, whole, 1, "a whole number of 1 or more"),
+            ("tol", tol, positive, 0, "a number of 0 or more"),
+            ("patience", patience, (*whole, type(None)), 1, "a whole number of 1 or more, or None"),
+            ("clip_grad_norm", clip_grad_norm, (*positive, type(None)), 1e-300, "above 0, or None"),
+            ("max_time", max_time, (*positive, type(None)), 0, "seconds, 0 or more, or None"),
+            ("n_threads", n_threads, (*whole, type(None)), 1, "1 or more, or None"),
+        )
+        if isinstance(value, bool)
+        or not isinstance(value, kinds)
+        or (value is not None and not value >= least)
+    ]
+    if wrong:
+        raise ValueError("; ".join(wrong) + ".")
+
+
+def _copy_weights(module: nn.Module) -> Weights:
+    return {
+        name: value.detach().clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
+        for name, value in module.state_dict().items()
+    }
+
+
+@contextmanager
+def _threads(n_threads: int | None) -> Iterator[None]:
+    """Let torch use so many threads for a while."""
+    if n_threads is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _moved(
+    module: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device, home: torch.device
+) -> Iterator[None]:
+    """Keep the module and the optimizer's state on a device for a while."""
+    if device == home:
+        yield
+        return
+    _move(module, optimizer, device)
+    try:
+        yield
+    finally:
+        _move(module, optimizer, home)
+
+
+def _move(module: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    module.to(device)
+    for values in optimizer.state.values():
+        for name, value in values.items():
+            # Adam's step counts stay on the CPU unless the optimizer is fused or capturable.
+            if isinstance(value, torch.Tensor) and value.ndim > 0:
+                values[name] = value.to(device)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide what a training gives."""
+    return {
+        "linnet": linnet.__version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
