@@ -1,0 +1,85 @@
+"""Mean, spread and standardisation of columns of numbers, safe for any scale and offset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+# Rows are worked on in blocks of about this many values, 2 MB, so that the passes over a block find
+# it in the processor's cache.
+_VALUES_PER_BLOCK = 2**18
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class Moments(NamedTuple):
+    """What is known of each of D columns; all arrays of shape (D,), float64."""
+
+    mean: np.ndarray
+    deviation: np.ndarray  # the standard deviation; exactly 0 where all values are the same
+    low: np.ndarray
+    high: np.ndarray
+
+
+def moments(X: np.ndarray) -> Moments:
+    """Return mean, standard deviation, least and greatest value of each column.
+
+    Two passes, as in Chan, Golub and LeVeque (1983), "Algorithms for computing the sample variance",
+    equation 1.7: the second pass corrects the rounding of the mean of the first. Each column is
+    divided by a power of two near its greatest size, which is exact, so that no square overflows
+    or vanishes.
+
+    Parameters
+    ----------
+    X : ndarray of shape (N, D), finite, N >= 1
+
+    Returns
+    -------
+    Moments
+    """
+    n_rows = X.shape[0]
+    low, high = X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
+    size = np.maximum(np.abs(low), np.abs(high))
+    unit = np.ldexp(1.0, np.frexp(size)[1] - 1)  # (D,)
+    unit[size == 0.0] = 1.0
+    mean = sum(np.sum(X[block] / unit, axis=0) for block in _blocks(X)) / n_rows
+    error, square = np.zeros_like(mean), np.zeros_like(mean)
+    for block in _blocks(X):
+        delta = X[block] / unit
+        delta -= mean
+        error += delta.sum(axis=0)
+        square += np.einsum("nd,nd->d", delta, delta)
+    error /= n_rows
+    deviation = np.sqrt(np.maximum(square / n_rows - error**2, 0.0)) * unit
+    mean = (mean + error) * unit
+    is_constant = low == high
+    mean[is_constant], deviation[is_constant] = low[is_constant], 0.0
+    return Moments(mean, deviation, low, high)
+
+
+def standardize_into(
+    out: np.ndarray, X: np.ndarray, center: np.ndarray, scale: np.ndarray
+) -> np.ndarray:
+    """Write (X - center) / scale into a float32 array; what float32 cannot hold is clipped.
+
+    Parameters
+    ----------
+    out : ndarray of shape (N, D), float32
+    X : ndarray of shape (N, D)
+    center, scale : ndarray of shape (D,), float64, scale > 0
+    """
+    with np.errstate(over="ignore"):
+        for block in _blocks(X):
+            values = X[block] - center
+            values /= scale
+            np.clip(values, -_LARGEST, _LARGEST, out=values)
+            out[block] = values
+    return out
+
+
+def _blocks(X: np.ndarray) -> Iterator[slice]:
+    n_rows, n_columns = X.shape
+    step = max(1, _VALUES_PER_BLOCK // max(1, n_columns))
+    for start in range(0, n_rows, step):
+        yield slice(start, start + step)
