@@ -1,0 +1,289 @@
+"""The panels of a surface: colours over two features, curves over one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from linnet.plots.canvas import (
+    BLUE,
+    CLASS_COLOURS,
+    GREY,
+    label,
+    legend_above,
+    plain_text,
+    shortened,
+    span,
+    tidy_ticks,
+)
+from linnet.plots.points import cloud_style, drawn_note, drawn_rows
+
+if TYPE_CHECKING:
+    from linnet.plots.surface import SurfaceDisplay
+
+# Share of a panel that its points may cover together, and the panel's area in points squared.
+COVERED, PANEL_AREA = 0.35, 30_000
+
+
+def draw_surfaces(
+    display: SurfaceDisplay, axes: np.ndarray, cmap: Any, error_cmap: Any, most: int | None
+) -> tuple[dict[str, Any], Any, Any]:
+    """Draw over two features; return the artists, the colour bar, and the error's own."""
+    colours = _class_colours(display, cmap) if display.classes else _value_colours(display, cmap)
+    rows = _drawable_rows(display, most)
+    panel_of = dict(zip(display.panels, axes, strict=True))
+    artists: dict[str, Any] = {}
+    if "data" in panel_of:
+        artists["data"] = _points(panel_of["data"], display, rows, display.y, colours)
+        drawn = len(rows) if len(rows) == most else len(display.data)
+        _title(panel_of["data"], f"{display.data_name} ({drawn_note(drawn, len(display.data))})")
+    if "function" in panel_of:
+        artists["function"] = _image(panel_of["function"], display, display.actual, colours)
+        _title(panel_of["function"], "actual function")
+    artists["network"] = _image(panel_of["network"], display, display.response, colours)
+    _title(panel_of["network"], "network" + _held_note(display))
+    if display.shows_probability:
+        _border(panel_of["network"], display)
+    if "error" in panel_of and display.classes:
+        artists["error"] = _draw_mistakes(panel_of["error"], display, rows, colours)
+    elif "error" in panel_of:
+        artists["error"] = _draw_error(panel_of["error"], display, rows, error_cmap)
+    for name, ax in panel_of.items():
+        _finish_surface(ax, display, shows_y_label=name == display.panels[0] or len(axes) != 3)
+    bars = _colour_bars(display, panel_of, artists)
+    return artists, *bars
+
+
+def draw_curves(display: SurfaceDisplay, axes: np.ndarray, most: int | None) -> dict[str, Any]:
+    """Draw over one feature: data, function and network together, the error below."""
+    x = display.axes[0]
+    top, artists = axes[0], {}
+    rows = _drawable_rows(display, most)
+    if display.y is not None:
+        style = {"color": BLUE, **cloud_style(len(rows)), "label": plain_text(display.data_name)}
+        artists["data"] = top.scatter(display.data[rows, 0], display.y[rows], **style)
+    if display.actual is not None:
+        style = {"color": GREY, "linestyle": "--", "label": "actual function"}
+        artists["function"] = top.plot(x, display.actual, **style)[0]
+    name = "network" + _held_note(display)
+    drawstyle = "steps-mid" if display.classes and not display.shows_probability else "default"
+    style = {"color": "#B34700", "linewidth": 1.8, "drawstyle": drawstyle, "label": name}
+    artists["network"] = top.plot(x, display.response, **style)[0]
+    top.set_ylabel(_target_label(display))
+    _label_class_ticks(top, display)
+    legend_above(top, list(artists.values()))
+    if len(axes) == 2:
+        bottom = axes[1]
+        bottom.axhline(0.0, color=GREY, linewidth=1.0, linestyle="--")
+        if display.actual is not None:
+            artists["error"] = bottom.plot(x, display.error, color=BLUE)[0]
+        else:
+            style = {"color": BLUE, **cloud_style(len(rows))}
+            artists["error"] = bottom.scatter(display.data[rows, 0], display.error[rows], **style)
+        largest = _largest(display.error)
+        bottom.set_ylim(*span(np.array([-largest, largest])))
+        tidy_ticks(bottom.yaxis)
+        bottom.set_ylabel(label("error", display.unit))
+    for ax in axes:
+        ax.set_xlim(*span(x, margin=0.02))
+        tidy_ticks(ax.xaxis)
+        ax.set_xlabel(label(display.feature_names[0]))
+    return artists
+
+
+class _Colours:
+    """A colour map with its norm, shared by all panels on one scale."""
+
+    def __init__(self, cmap: Any, norm: Any) -> None:
+        self.cmap, self.norm = cmap, norm
+
+
+def _value_colours(display: SurfaceDisplay, cmap: Any) -> _Colours:
+    from matplotlib.colors import Normalize
+
+    parts = [v for v in (display.response, display.actual, display.y) if v is not None]
+    return _Colours(cmap, Normalize(*span(*parts, margin=0.0)))
+
+
+def _class_colours(display: SurfaceDisplay, cmap: Any) -> _Colours:
+    from matplotlib import colormaps
+    from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize
+
+    if display.shows_probability:
+        return _Colours(cmap, Normalize(0.0, 1.0))
+    n_classes = len(display.classes or ())
+    if n_classes <= len(CLASS_COLOURS):
+        listed = list(CLASS_COLOURS[:n_classes])
+    else:
+        listed = list(colormaps[cmap](np.linspace(0, 1, n_classes)))
+    return _Colours(ListedColormap(listed), BoundaryNorm(np.arange(n_classes + 1) - 0.5, n_classes))
+
+
+def _image(ax: Any, display: SurfaceDisplay, values: Any, colours: _Colours, **style: Any) -> Any:
+    return ax.pcolormesh(
+        *display.axes,
+        np.ma.masked_invalid(values),
+        cmap=colours.cmap,
+        norm=colours.norm,
+        shading="nearest",
+        # Ten thousand separate quadrilaterals make a PDF or SVG too heavy to open.
+        rasterized=True,
+        **style,
+    )
+
+
+def _points(
+    ax: Any, display: SurfaceDisplay, rows: np.ndarray, values: Any, colours: _Colours
+) -> Any:
+    size = float(np.clip(COVERED * PANEL_AREA / max(len(rows), 1), 2.0, 28.0))
+    ax.set_facecolor("0.93")
+    return ax.scatter(
+        *display.data[rows].T,
+        c=values[rows],
+        s=size,
+        cmap=colours.cmap,
+        norm=colours.norm,
+        # An edge keeps the palest colour of a diverging map visible.
+        edgecolors="0.35",
+        linewidths=0.4 if size > 8 else 0,
+        rasterized=len(rows) > 2000,
+    )
+
+
+def _border(ax: Any, display: SurfaceDisplay) -> None:
+    """The line where both classes are as likely."""
+    if display.response.min() < 0.5 < display.response.max():
+        ax.contour(*display.axes, display.response, levels=[0.5], colors="white", linewidths=1.5)
+
+
+def _draw_error(ax: Any, display: SurfaceDisplay, rows: np.ndarray, cmap: Any) -> Any:
+    from matplotlib.colors import Normalize
+
+    error = display.error
+    largest = _largest(error)
+    colours = _Colours(cmap, Normalize(-largest, largest))
+    finite = error[np.isfinite(error)]
+    rmse = float(np.sqrt(np.mean(finite**2))) if finite.size else np.nan
+    _title(ax, f"error (RMSE = {rmse:.3g})")
+    if display.actual is not None:
+        return _image(ax, display, error, colours)
+    return _points(ax, display, rows, error, colours)
+
+
+def _draw_mistakes(ax: Any, display: SurfaceDisplay, rows: np.ndarray, colours: _Colours) -> Any:
+    """The rows of a wrong class, in the colour of their true one, over the pale regions."""
+    wrong = display.y != display.y_pred
+    _title(ax, f"misclassified: {wrong.sum():,} of {len(wrong):,}")
+    _image(ax, display, display.response, colours, alpha=0.25)
+    rows = rows[wrong[rows]]
+    return ax.scatter(
+        *display.data[rows].T,
+        c=display.y[rows],
+        s=30,
+        marker="X",
+        cmap=colours.cmap,
+        norm=colours.norm,
+        edgecolors="black",
+        linewidths=0.6,
+    )
+
+
+def _finish_surface(ax: Any, display: SurfaceDisplay, *, shows_y_label: bool) -> None:
+    x, y = display.axes
+    ax.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+    for axis in (ax.xaxis, ax.yaxis):
+        tidy_ticks(axis, 5)
+    ax.set_xlabel(label(display.feature_names[0], width=30))
+    if shows_y_label:
+        ax.set_ylabel(label(display.feature_names[1], width=30))
+
+
+def _colour_bars(
+    display: SurfaceDisplay, panel_of: dict[str, Any], artists: dict[str, Any]
+) -> tuple[Any, Any]:
+    """One bar for the shared scale and, beside the error, its own."""
+    figure = panel_of["network"].figure
+    single, in_row = len(panel_of) == 1, len(panel_of) == 3
+    own_error = "error" in panel_of and not display.classes
+    sharing = [ax for name, ax in panel_of.items() if not (own_error and name == "error")]
+    # Below four panels the bar reaches under all of them, so that the panels keep one size.
+    beside = list(panel_of.values()) if len(panel_of) == 4 else sharing
+    bar = figure.colorbar(
+        artists["network"],
+        ax=beside,
+        location="right" if single else "bottom",
+        label=_target_label(display),
+        **({} if single else {"aspect": 40 if not in_row else 30, "fraction": 0.06}),
+    )
+    _tidy_bar(bar, display)
+    if not own_error:
+        return bar, None
+    error_bar = figure.colorbar(
+        artists["error"],
+        ax=panel_of["error"],
+        location="bottom" if in_row else "right",
+        label=label(_error_name(display), display.unit, width=34),
+        **({"aspect": 15, "fraction": 0.06} if in_row else {}),
+    )
+    tidy_ticks(error_bar.long_axis, 5)
+    return bar, error_bar
+
+
+def _tidy_bar(bar: Any, display: SurfaceDisplay) -> None:
+    if display.classes is None or display.shows_probability:
+        tidy_ticks(bar.long_axis)
+        return
+    # A minor tick says nothing between two classes.
+    bar.minorticks_off()
+    width = max(60 // len(display.classes), 4)
+    names = [plain_text(shortened(name, width)) for name in display.classes]
+    bar.set_ticks(np.arange(len(names)), labels=names)
+
+
+def _target_label(display: SurfaceDisplay) -> str:
+    if display.shows_probability:
+        of_target = f"{display.target_name} = " if display.target_name else ""
+        return label(f"probability of {of_target}{display.classes[1]}", width=60)
+    default = "class" if display.classes else "y"
+    return label(display.target_name or default, display.unit, width=60)
+
+
+def _error_name(display: SurfaceDisplay) -> str:
+    return "network - actual function" if display.actual is not None else "network - data"
+
+
+def _label_class_ticks(ax: Any, display: SurfaceDisplay) -> None:
+    if display.classes and not display.shows_probability:
+        names = [plain_text(shortened(name, 16)) for name in display.classes]
+        ax.set_yticks(np.arange(len(names)), labels=names)
+    else:
+        tidy_ticks(ax.yaxis)
+
+
+def _held_note(display: SurfaceDisplay) -> str:
+    """What the other features are fixed at: the one by name, more of them by number."""
+    if not display.held:
+        return ""
+    if len(display.held) > 1:
+        return f" ({len(display.held)} features held fixed)"
+    ((name, value),) = display.held.items()
+    shown = f"{value:.3g}" if isinstance(value, float) else str(value)
+    return plain_text(f" ({shortened(name, 16)} = {shortened(shown, 12)})")
+
+
+def _drawable_rows(display: SurfaceDisplay, most: int | None) -> np.ndarray:
+    """Indices of the rows to draw: those with a value of each feature, and not too many."""
+    if display.y is None or display.data is None:
+        return np.arange(0)
+    known = np.flatnonzero(np.isfinite(display.data).all(axis=1))
+    return known[drawn_rows(len(known), most)]
+
+
+def _largest(error: np.ndarray) -> float:
+    finite = np.abs(error[np.isfinite(error)])
+    return float(finite.max()) if finite.size and finite.max() > 0 else 1.0
+
+
+def _title(ax: Any, text: str) -> None:
+    ax.set_title(text, fontsize="medium")
