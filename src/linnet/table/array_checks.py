@@ -116,7 +116,8 @@ def check_n_columns(array: np.ndarray, n_columns: int, name: str = "X") -> None:
     >>> check_n_columns(np.zeros((3, 2)), 4)
     Traceback (most recent call last):
     ...
-    ValueError: X has 2 columns, but the model was fitted with 4: give the same columns, in the same order.
+    ValueError: X has 2 columns, but the model was fitted with 4: give the same columns, in the same
+    order.
     """
     if array.ndim != 2:
         raise ValueError(

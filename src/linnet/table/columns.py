@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from linnet.spelling import did_you_mean
 from linnet.table.array_checks import check_finite, check_n_columns
-from linnet.table.frames import check_known, check_unique, listed, open_frame
+from linnet.table.frames import check_known, listed, open_frame
 from linnet.table.inference import check_types, infer
 from linnet.table.kinds import (
     BooleanColumn,
@@ -24,7 +24,6 @@ from linnet.table.kinds import (
 )
 from linnet.table.plain import PlainReader
 from linnet.table.statistics import moments, standardize_into
-from linnet.table.values import is_number
 
 _ALL_CONSTANT = (
     "Every column of X is constant, so there is nothing to learn from: "
@@ -302,8 +301,6 @@ class Columns:
         if not isinstance(other, Columns):
             return NotImplemented
         return self._columns == other._columns and self.is_array == other.is_array
-
-    __hash__ = None
 
     def __repr__(self) -> str:
         return f"Columns({self.n_inputs} columns, {self.n_features} features)"

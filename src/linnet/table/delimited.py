@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,7 +42,8 @@ def read_delimited(
     ValueError
         For an empty file, lines of different lengths, another encoding, duplicate names.
     """
-    head = list(itertools.islice(_lines(path, encoding), _LINES_LOOKED_AT))
+    with contextlib.closing(_lines(path, encoding)) as lines:
+        head = list(itertools.islice(lines, _LINES_LOOKED_AT))
     if not any(line.strip() for line in head):
         raise ValueError(f"{path} is empty: give a file with a line of names and lines of values.")
     if delimiter is None:
@@ -94,18 +96,19 @@ def _parse(
         )
 
 
-def _lines(path: Path, encoding: str) -> Iterator[str]:
+def _lines(path: Path, encoding: str) -> Generator[str, None, None]:
     """Yield the decoded lines; bytes that the encoding does not know are told by their place."""
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
-    binary = gzip.open(path) if path.suffix.lower() == ".gz" else open(path, "rb")
-    with binary:
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    with opened(path, "rb") as binary:
         start = binary.read(4)
         binary.seek(0)
         if start[:2] in (b"\xff\xfe", b"\xfe\xff") and "16" not in encoding:
             raise ValueError(f"{path} is written in UTF-16: pass encoding='utf-16'.")
         try:
-            yield from io.TextIOWrapper(binary, encoding=encoding, newline="")
+            with io.TextIOWrapper(binary, encoding=encoding, newline="") as text:
+                yield from text
         except UnicodeDecodeError as error:
             raise _wrong_encoding(path, encoding, error) from error
         except LookupError as error:
@@ -186,18 +189,20 @@ def _without_row_numbers(table: pa.Table, head: list[str], delimiter: str) -> pa
 
 def _check_lines(path: Path, encoding: str, delimiter: str, n_columns: int) -> None:
     """Raise for the first line that has not as many values as the header."""
-    reader = csv.reader(_lines(path, encoding), delimiter=delimiter)
-    start = 0
-    for row in reader:
-        if row and len(row) != n_columns:
-            found = "1 value was" if len(row) == 1 else f"{len(row)} values were"
-            names = "1 column" if n_columns == 1 else f"{n_columns} columns"
-            by = _DELIMITERS.get(delimiter, repr(delimiter))
-            raise ValueError(
-                f"{path}, line {start + 1}: {found} found where the header names {names}; give "
-                f"each line as many values, parted by {by}, with quotes around text that holds it."
-            )
-        start = reader.line_num
+    with contextlib.closing(_lines(path, encoding)) as lines:
+        reader = csv.reader(lines, delimiter=delimiter)
+        start = 0
+        for row in reader:
+            if row and len(row) != n_columns:
+                found = "1 value was" if len(row) == 1 else f"{len(row)} values were"
+                names = "1 column" if n_columns == 1 else f"{n_columns} columns"
+                by = _DELIMITERS.get(delimiter, repr(delimiter))
+                raise ValueError(
+                    f"{path}, line {start + 1}: {found} found where the header names {names}; "
+                    f"give each line as many values, parted by {by}, with quotes around text that "
+                    "holds it."
+                )
+            start = reader.line_num
 
 
 def _first_line(error: Exception) -> str:

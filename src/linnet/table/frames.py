@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-import narwhals.stable.v2 as nw
+import narwhals.stable.v1 as nw
 import pyarrow as pa
 
 from linnet.table.values import is_known
@@ -81,7 +82,7 @@ def listed(words: Iterable[str], most: int = 12) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _arrow(name: str, series: nw.Series) -> pa.Array:
+def _arrow(name: str, series: Any) -> pa.Array:
     column = _mixed(name, series) if series.dtype == nw.Object else None
     if column is None:
         try:
@@ -95,7 +96,7 @@ def _arrow(name: str, series: nw.Series) -> pa.Array:
     return column
 
 
-def _mixed(name: str, series: nw.Series) -> pa.Array:
+def _mixed(name: str, series: Any) -> pa.Array:
     """Turn a column of Python objects into Arrow: by its one type, or else each value as text."""
     values = [None if value is None or value != value else value for value in series.to_list()]
     try:

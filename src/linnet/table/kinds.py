@@ -208,7 +208,7 @@ class BooleanColumn:
 
 @dataclasses.dataclass(frozen=True)
 class DateColumn:
-    """Dates: days since 1970, standardised; the place in the year, week and day on a circle each."""
+    """Dates: days since 1970, standardised, and the place in the year, week and day on a circle."""
 
     type: ClassVar[str] = "date"
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 LARGEST_COUNT = 2**53
 
@@ -35,7 +36,7 @@ class PlainReader:
             "wrote, or fit the model anew."
         )
 
-    def value(self, key: str) -> object:
+    def value(self, key: str) -> Any:
         if key not in self.data:
             raise self.fault(f"has no {key!r}")
         return self.data[key]

@@ -60,7 +60,7 @@ def read_table(
     The suffix tells the format: .csv, .tsv and .txt (also followed by .gz), .parquet, .feather,
     .arrow, .npy and .npz. In text files an empty field and words such as NA, NaN, null, None, ? and
     - are missing values; the first line holds the names. Columns of an array in an NPY file are
-    called x0, x1, ...; those of an array X in an NPZ file X0, X1, ..., or X where it has one column.
+    called x0, x1, ...; those of an array X in an NPZ file X0, X1, ..., or X where there is one.
     A column without a name is called column_3 after its position; one that only counts the rows
     and comes first, as data frames write their index, is dropped.
 

@@ -25,9 +25,9 @@ class Moments(NamedTuple):
 def moments(X: np.ndarray) -> Moments:
     """Return mean, standard deviation, least and greatest value of each column.
 
-    Two passes, as in Chan, Golub and LeVeque (1983), "Algorithms for computing the sample variance",
-    equation 1.7: the second pass corrects the rounding of the mean of the first. Each column is
-    divided by a power of two near its greatest size, which is exact, so that no square overflows
+    Two passes, as in Chan, Golub and LeVeque (1983), "Algorithms for computing the sample
+    variance", equation 1.7: the second corrects the rounding of the mean of the first. Each column
+    is divided by a power of two near its greatest size, which is exact, so that no square overflows
     or vanishes.
 
     Parameters

@@ -5,11 +5,14 @@ A missing value is null in Arrow, and also NaN, an empty text, and whatever stan
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
+
+# Its functions are made when it is imported, unseen by type checkers.
+pc: Any = pyarrow.compute
 
 MISSING_WORDS = (
     "", "?", "-", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "-NaN",
@@ -33,7 +36,7 @@ class Categories(NamedTuple):
 
 def is_text(kind: pa.DataType) -> bool:
     """Tell whether an Arrow type is one of its text types."""
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view"
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -205,7 +208,7 @@ def _plain(column: pa.Array) -> pa.Array:
     """Undo Arrow's dictionary, view and half-precision forms, which few of its functions take."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if column.type == pa.string_view():
+    if str(column.type) == "string_view":
         column = pc.cast(column, pa.large_string())
     if pa.types.is_float16(column.type):
         column = pc.cast(column, pa.float32())
