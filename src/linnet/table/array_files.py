@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ def read_npy(path: Path) -> pa.Table:
         of a structured array.
     """
     array = _load(path)
-    if isinstance(array, Mapping):
+    if isinstance(array, dict):
         raise ValueError(f"{path} is an NPZ file though it is called NPY: rename it to .npz.")
     return pa.table(_columns_of(path, "x", array, is_alone=True))
 
@@ -40,14 +39,9 @@ def read_npz(path: Path) -> pa.Table:
         A column of its name for each array of shape (N,) or (N, 1), and the columns name0, name1,
         ... for each of shape (N, D).
     """
-    archive = _load(path)
-    if not isinstance(archive, Mapping):
+    arrays = _load(path)
+    if not isinstance(arrays, dict):
         raise ValueError(f"{path} is an NPY file though it is called NPZ: rename it to .npy.")
-    with archive:
-        try:
-            arrays = {name: archive[name] for name in archive.files}
-        except _DAMAGED as error:
-            raise _told(path, error) from error
     if not arrays:
         raise ValueError(f"{path} holds no arrays: save some with numpy.savez(path, X=X, y=y).")
     columns: dict[str, pa.Array] = {}
@@ -69,9 +63,13 @@ def read_npz(path: Path) -> pa.Table:
     return pa.table(columns)
 
 
-def _load(path: Path) -> np.ndarray | np.lib.npyio.NpzFile:
+def _load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
     try:
-        return np.load(path, allow_pickle=False)
+        with open(path, "rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
+            return {name: loaded[name] for name in loaded.files}
     except _DAMAGED as error:
         raise _told(path, error) from error
 

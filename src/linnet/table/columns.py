@@ -115,7 +115,12 @@ class Columns:
 
     @classmethod
     def for_array(
-        cls, X: np.ndarray, *, standardize: bool = True, allow_constant: bool = False
+        cls,
+        X: np.ndarray,
+        *,
+        standardize: bool = True,
+        allow_constant: bool = False,
+        sample_weight: np.ndarray | None = None,
     ) -> Columns:
         """Learn the columns of an array: all numbers, constant ones kept as zeros.
 
@@ -126,6 +131,8 @@ class Columns:
             Whether numbers are moved to mean 0 and standard deviation 1, or taken as they are.
         allow_constant : bool, default=False
             Accept an array in which every column is constant.
+        sample_weight : ndarray of shape (N,), optional
+            How often each row counts in the means and deviations.
 
         Returns
         -------
@@ -147,7 +154,7 @@ class Columns:
         X = _numeric(X)
         check_n_columns(X, X.shape[-1])
         check_finite(X)
-        mean, deviation, low, high = moments(X)
+        mean, deviation, low, high = moments(X, sample_weight)
         if not allow_constant and not deviation.any() and np.array_equal(low, high):
             raise ValueError(_ALL_CONSTANT)
         if standardize:

@@ -10,6 +10,7 @@ import itertools
 import re
 from collections.abc import Generator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv
@@ -17,7 +18,7 @@ import pyarrow.csv
 from linnet.table.frames import check_unique
 from linnet.table.values import MISSING_WORDS
 
-_DELIMITERS = {",": "','", ";": "';'", "\t": "a tab"}
+_DELIMITERS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}
 _LINES_LOOKED_AT = 50
 _DECIMAL_COMMA = re.compile(r"^\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*$")
 
@@ -46,52 +47,70 @@ def read_delimited(
         head = list(itertools.islice(lines, _LINES_LOOKED_AT))
     if not any(line.strip() for line in head):
         raise ValueError(f"{path} is empty: give a file with a line of names and lines of values.")
-    if delimiter is None:
-        delimiter = "\t" if ".tsv" in path.suffixes else _sniffed(head)
-    elif len(delimiter) != 1:
+    layout = _layout(path, head, delimiter)
+    try:
+        table = _parse(path, layout, encoding, types)
+    except (pa.ArrowInvalid, OSError) as error:
+        _check_lines(path, encoding, layout)
+        raise _unreadable(path, error) from error
+    # Arrow gives bytes for text that is not valid. A quote that is never closed swallows the rest
+    # of the file into the last row. Neither is a fault to Arrow.
+    is_bytes = any(pa.types.is_binary(field.type) for field in table.schema)
+    if is_bytes or any("\n" in str(column[-1]) for column in table.columns if len(column)):
+        _check_lines(path, encoding, layout)
+    return _without_row_numbers(table, layout)
+
+
+class _Layout(NamedTuple):
+    """What the first lines of a file tell of the rest."""
+
+    delimiter: str
+    names: list[str]
+    has_row_names: bool  # the first column has no name
+    n_lines: int  # up to and with the header
+    decimal_point: str
+
+
+def _layout(path: Path, head: list[str], delimiter: str | None) -> _Layout:
+    if delimiter is not None and len(delimiter) != 1:
         raise ValueError(
             f"delimiter={delimiter!r} is not one character: write ',' or ';' or '\\t'."
         )
-    names = next(csv.reader((line for line in head if line.strip()), delimiter=delimiter))
-    names = _named([name.strip() for name in names])
-    check_unique(names, str(path))
     try:
-        table = _parse(path, names, head, encoding, delimiter, types)
-    except pa.ArrowInvalid as error:
-        _check_lines(path, encoding, delimiter, len(names))
-        raise ValueError(
-            f"{path} cannot be read as delimited text ({_first_line(error)}): check its quotes and "
-            "its delimiter."
-        ) from error
-    # Text that is not valid in the encoding becomes bytes in Arrow.
-    if any(pa.types.is_binary(field.type) for field in table.schema):
-        for _ in _lines(path, encoding):
-            pass
-    return _without_row_numbers(table, head, delimiter)
+        if delimiter is None:
+            delimiter = "\t" if ".tsv" in path.suffixes else _sniffed(head)
+        reader = csv.reader(head, delimiter=delimiter)
+        header = next(row for row in reader if any(name.strip() for name in row))
+        header = [name.strip() for name in header]
+        n_lines = reader.line_num
+        # Between tabs, 1,234 may as well be a thousand.
+        has_commas = delimiter == ";" and any(
+            _DECIMAL_COMMA.match(value) for row in reader for value in row
+        )
+    except csv.Error as error:
+        raise _unreadable(path, error) from error
+    names = _named(header)
+    check_unique(names, str(path))
+    return _Layout(delimiter, names, not header[0], n_lines, "," if has_commas else ".")
 
 
-def _parse(
-    path: Path,
-    names: list[str],
-    head: list[str],
-    encoding: str,
-    delimiter: str,
-    types: Mapping[str, str],
-) -> pa.Table:
+def _parse(path: Path, layout: _Layout, encoding: str, types: Mapping[str, str]) -> pa.Table:
     as_text = {name for name, kind in types.items() if kind in ("category", "identifier")}
-    first_line = next(place for place, line in enumerate(head) if line.strip())
     with pa.input_stream(str(path), compression="detect") as stream:
         return pyarrow.csv.read_csv(
             stream,
             read_options=pyarrow.csv.ReadOptions(
-                column_names=names, skip_rows=first_line + 1, encoding=encoding
+                column_names=layout.names, skip_rows=layout.n_lines, encoding=encoding
             ),
-            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=layout.delimiter, newlines_in_values=True
+            ),
             convert_options=pyarrow.csv.ConvertOptions(
-                null_values=MISSING_WORDS,
+                # Also after the blank that some files put behind each delimiter.
+                null_values=[blank + word for word in MISSING_WORDS for blank in ("", " ")],
                 strings_can_be_null=True,
-                column_types={name: pa.string() for name in names if name in as_text},
-                decimal_point="," if _has_decimal_commas(head, delimiter) else ".",
+                column_types={name: pa.string() for name in layout.names if name in as_text},
+                decimal_point=layout.decimal_point,
             ),
         )
 
@@ -102,11 +121,11 @@ def _lines(path: Path, encoding: str) -> Generator[str, None, None]:
         encoding = "utf-8-sig"
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     with opened(path, "rb") as binary:
-        start = binary.read(4)
-        binary.seek(0)
-        if start[:2] in (b"\xff\xfe", b"\xfe\xff") and "16" not in encoding:
-            raise ValueError(f"{path} is written in UTF-16: pass encoding='utf-16'.")
         try:
+            start = binary.read(2)
+            binary.seek(0)
+            if start in (b"\xff\xfe", b"\xfe\xff") and "16" not in encoding:
+                raise ValueError(f"{path} is written in UTF-16: pass encoding='utf-16'.")
             with io.TextIOWrapper(binary, encoding=encoding, newline="") as text:
                 yield from text
         except UnicodeDecodeError as error:
@@ -150,13 +169,6 @@ def _sniffed(head: list[str]) -> str:
     return best
 
 
-def _has_decimal_commas(head: list[str], delimiter: str) -> bool:
-    if delimiter == ",":
-        return False
-    rows = list(csv.reader(head[1:], delimiter=delimiter))
-    return any(_DECIMAL_COMMA.match(value) for row in rows for value in row)
-
-
 def _named(names: list[str]) -> list[str]:
     """Name the columns without a name after their position, counted from 1."""
     taken = set(names)
@@ -170,40 +182,46 @@ def _named(names: list[str]) -> list[str]:
     return named
 
 
-def _without_row_numbers(table: pa.Table, head: list[str], delimiter: str) -> pa.Table:
+def _without_row_numbers(table: pa.Table, layout: _Layout) -> pa.Table:
     """Drop a first column without a name that counts the rows, as data frames write their index."""
-    header = next(csv.reader((line for line in head if line.strip()), delimiter=delimiter))
     first = table.column(0)
-    if header[0].strip() or table.num_columns == 1 or not pa.types.is_integer(first.type):
+    if not layout.has_row_names or table.num_columns == 1 or not pa.types.is_integer(first.type):
         return table
-    values = first.to_numpy()
-    start = values[0] if len(values) else 0
-    if (
-        first.null_count == 0
-        and start in (0, 1)
-        and (values == range(start, start + len(values))).all()
-    ):
-        return table.drop_columns([table.column_names[0]])
-    return table
+    counted = pa.chunked_array([range(table.num_rows)], first.type)
+    one_on = pa.chunked_array([range(1, table.num_rows + 1)], first.type)
+    return table.drop_columns(layout.names[:1]) if first in (counted, one_on) else table
 
 
-def _check_lines(path: Path, encoding: str, delimiter: str, n_columns: int) -> None:
-    """Raise for the first line that has not as many values as the header."""
+def _check_lines(path: Path, encoding: str, layout: _Layout) -> None:
+    """Read all lines slowly, and raise for the first that is not as it should be."""
+    start = 0
     with contextlib.closing(_lines(path, encoding)) as lines:
-        reader = csv.reader(lines, delimiter=delimiter)
-        start = 0
-        for row in reader:
-            if row and len(row) != n_columns:
-                found = "1 value was" if len(row) == 1 else f"{len(row)} values were"
-                names = "1 column" if n_columns == 1 else f"{n_columns} columns"
-                by = _DELIMITERS.get(delimiter, repr(delimiter))
-                raise ValueError(
-                    f"{path}, line {start + 1}: {found} found where the header names {names}; "
-                    f"give each line as many values, parted by {by}, with quotes around text that "
-                    "holds it."
-                )
-            start = reader.line_num
+        reader = csv.reader(lines, delimiter=layout.delimiter, strict=True)
+        try:
+            for row in reader:
+                if row and len(row) != len(layout.names):
+                    raise _wrong_count(path, start + 1, len(row), layout)
+                start = reader.line_num
+        except csv.Error as error:
+            raise ValueError(
+                f"{path}, line {start + 1}: a quoted value is not closed ({error}); put a quote "
+                "after it, and write a quote inside a value twice."
+            ) from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:120].rstrip(". ")
+def _wrong_count(path: Path, line: int, n_found: int, layout: _Layout) -> ValueError:
+    n_names = len(layout.names)
+    found = "1 value was" if n_found == 1 else f"{n_found} values were"
+    names = "1 column" if n_names == 1 else f"{n_names} columns"
+    by = _DELIMITERS.get(layout.delimiter, repr(layout.delimiter))
+    return ValueError(
+        f"{path}, line {line}: {found} found where the header names {names}; give each line as "
+        f"many values, separated by {by}, with quotes around text that holds it."
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    told = str(error).splitlines()[0][:120].rstrip(". ")
+    return ValueError(
+        f"{path} cannot be read as delimited text ({told}): check its quotes and its delimiter."
+    )

@@ -97,6 +97,8 @@ def infer(name: str, column: pa.Array, asked: str | None, *, drop_constant: bool
         if asked is None and is_text(column.type):
             note = _identifier_note(len(codes) - n_missing, n_different)
             if note:
+                if reads_as_number(labels).all():
+                    note += f"; all read as numbers, which types={{{name!r}: 'number'}} takes"
                 return Inferred("identifier", note)
         value = labels[0] if labels else ""
     else:

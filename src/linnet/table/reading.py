@@ -55,7 +55,7 @@ def read_table(
     delimiter: str | None = None,
     like: TypedColumns | None = None,
 ) -> pa.Table:
-    """Read a table from a file.
+    r"""Read a table from a file.
 
     The suffix tells the format: .csv, .tsv and .txt (also followed by .gz), .parquet, .feather,
     .arrow, .npy and .npz. In text files an empty field and words such as NA, NaN, null, None, ? and
@@ -73,7 +73,7 @@ def read_table(
     encoding : str, default="utf-8"
         Of text files. A byte order mark is skipped.
     delimiter : str, default=None
-        One character, for text files; None finds out whether it is a comma, a semicolon or a tab.
+        One character, for text files; None finds out which of , ; | and tab it is.
     like : Columns, default=None
         The columns of a fitted model: what they take as text is read as text. Columns that the
         file lacks are no fault here.
@@ -96,7 +96,7 @@ def read_table(
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "small.csv")
-    ...     _ = path.write_text("length,sex\\n1.5,f\\nNA,m\\n")
+    ...     _ = path.write_text("length,sex\n1.5,f\nNA,m\n")
     ...     read_table(path).to_pydict()
     {'length': [1.5, None], 'sex': ['f', 'm']}
     """
@@ -117,7 +117,8 @@ def read_table(
     if table.num_columns == 0:
         raise ValueError(f"{path} has no columns: write a table with at least one.")
     if table.num_rows == 0:
-        raise ValueError(f"{path} has a header and no rows: add at least one row of values.")
+        has = "a header and no rows" if suffix.removesuffix(".gz") in _TEXT_SUFFIXES else "no rows"
+        raise ValueError(f"{path} has {has}: add at least one row of values.")
     return _with_types(path, table, check_types(types, table.column_names, str(path)))
 
 
@@ -126,11 +127,10 @@ def _suffix(path: Path) -> str:
     suffix = "".join(suffixes[-2:]) if suffixes[-1:] == [".gz"] else "".join(suffixes[-1:])
     if suffix in SUFFIXES or path.is_dir():
         return suffix
-    remedy = "save the table as CSV or Parquet" if suffix in (".xlsx", ".xls") else "rename it"
-    ending = f"the suffix {suffix!r}, which" if suffix else "no suffix, and the suffix"
+    has = f"the suffix {suffix}, which linnet does not read" if suffix else "no suffix"
     raise ValueError(
-        f"{path} has {ending} must tell the format: {remedy} to end in "
-        f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}."
+        f"{path} has {has}: save the table as CSV or Parquet, or rename the file where its format "
+        f"is one of {', '.join(SUFFIXES[:-1])} and {SUFFIXES[-1]}."
     )
 
 
@@ -150,7 +150,9 @@ def _not_found(path: Path) -> str:
     if not path.parent.is_dir():
         return f"There is no file {path}, as there is no folder {path.parent}: check the path."
     readable = _readable_files(path.parent)
-    asked = did_you_mean(path.name, readable)
+    # Stems are compared first: equal suffixes make any two short names look alike.
+    near = [name for name in readable if did_you_mean(path.stem, [Path(name).stem])]
+    asked = did_you_mean(path.name, near)
     if asked:
         return f"There is no file {path}{asked}"
     holds = f"its folder holds {listed(readable, most=5)}" if readable else "check the path"

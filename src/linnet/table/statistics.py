@@ -22,7 +22,7 @@ class Moments(NamedTuple):
     high: np.ndarray
 
 
-def moments(X: np.ndarray) -> Moments:
+def moments(X: np.ndarray, weight: np.ndarray | None = None) -> Moments:
     """Return mean, standard deviation, least and greatest value of each column.
 
     Two passes, as in Chan, Golub and LeVeque (1983), "Algorithms for computing the sample
@@ -33,25 +33,30 @@ def moments(X: np.ndarray) -> Moments:
     Parameters
     ----------
     X : ndarray of shape (N, D), finite, N >= 1
+    weight : ndarray of shape (N,), optional
+        How often each row counts, 0 or more.
 
     Returns
     -------
     Moments
     """
-    n_rows = X.shape[0]
+    if weight is not None:
+        X, weight = X[weight > 0], weight[weight > 0]
+    share = np.full(len(X), 1 / len(X)) if weight is None else weight / weight.sum()  # (N,)
     low, high = X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
     size = np.maximum(np.abs(low), np.abs(high))
     unit = np.ldexp(1.0, np.frexp(size)[1] - 1)  # (D,)
     unit[size == 0.0] = 1.0
-    mean = sum(np.sum(X[block] / unit, axis=0) for block in _blocks(X)) / n_rows
+    mean = np.zeros(X.shape[1])
+    for block in _blocks(X):
+        mean += share[block] @ (X[block] / unit)
     error, square = np.zeros_like(mean), np.zeros_like(mean)
     for block in _blocks(X):
         delta = X[block] / unit
         delta -= mean
-        error += delta.sum(axis=0)
-        square += np.einsum("nd,nd->d", delta, delta)
-    error /= n_rows
-    deviation = np.sqrt(np.maximum(square / n_rows - error**2, 0.0)) * unit
+        error += share[block] @ delta
+        square += np.einsum("n,nd,nd->d", share[block], delta, delta)
+    deviation = np.sqrt(np.maximum(square - error**2, 0.0)) * unit
     mean = (mean + error) * unit
     is_constant = low == high
     mean[is_constant], deviation[is_constant] = low[is_constant], 0.0

@@ -241,8 +241,10 @@ def _parsed_dates(column: pa.Array, name: str) -> pa.Array:
     reads = pc.fill_null(pc.match_substring_regex(text, _DATE), True)
     remedy = "write dates as 2024-12-31 or 2024-12-31T23:59:59"
     _refuse_first(column, reads, name, "text where dates are needed", remedy)
+    # Days repeat, and each needs to be parsed but once.
+    encoded = pc.dictionary_encode(text)
     try:
-        return _timestamps(text)
+        return _timestamps(pc.cast(encoded.dictionary, pa.string())).take(encoded.indices)
     except pa.ArrowInvalid:
         reads = pa.array([value is None or read_as_dates([value]) for value in text.to_pylist()])
         _refuse_first(column, reads, name, "text where dates are needed", remedy)
@@ -276,10 +278,10 @@ def _refuse_first(column: pa.Array, good: pa.Array, name: str, fault: str, remed
 
 def _written(value: object) -> str | None:
     """Write one value as the name of its category; None where it stands for a missing one."""
-    if value is None or value != value or value == "":
+    if value is None or value != value:
         return None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value)
+    return str(value).strip() or None
