@@ -40,9 +40,12 @@ def label(name: object, unit: str | None = None, *, width: int = 44, lines: int 
     'strength (MPa)'
     """
     name, suffix = str(name), f" ({unit})" if unit else ""
-    # The name is cut, never the unit.
-    room = max(width * lines - len(suffix) - lines, 8)
+    room = max(width * lines - len(suffix), 8)
     wrapped = textwrap.wrap(shortened(name, room) + suffix, width)
+    # The name is cut until all fits, the unit never.
+    while len(wrapped) > lines and room > 8:
+        room -= 1
+        wrapped = textwrap.wrap(shortened(name, room) + suffix, width)
     return plain_text("\n".join(wrapped))
 
 
@@ -117,18 +120,35 @@ def tidy_ticks(axis: Any, n_ticks: int = 6) -> None:
     axis.set_major_formatter(formatter)
 
 
-def legend_above(ax: Any, handles: Sequence[Any], *, columns: int | None = None) -> Any:
-    """A legend in one row above the axes, where it can cover no data."""
+def heading(ax: Any, text: str) -> None:
+    """A title over an axes whose limits are set, clear of a power of ten at its top left."""
+    ax.set_title(text, fontsize="medium", pad=18 if _has_power_of_ten(ax) else None)
+
+
+def legend_above(ax: Any, handles: Sequence[Any], *, room: int = 72) -> Any:
+    """A legend above an axes whose limits are set, where it can cover no data.
+
+    Entries stand in one row where ``room`` characters hold them, else in fewer columns.
+    """
+    # The coloured key and the gap take the room of some seven characters.
+    lengths = [7 + len(str(handle.get_label())) for handle in handles]
+    n_columns = len(handles) if sum(lengths) <= room else max(room // max(lengths), 1)
     return ax.legend(
         handles=list(handles),
         loc="lower center",
         bbox_to_anchor=(0.5, 1.0),
-        ncols=columns or len(handles),
+        ncols=n_columns,
         frameon=False,
-        borderaxespad=0.2,
+        borderaxespad=1.6 if _has_power_of_ten(ax) else 0.2,
         columnspacing=1.4,
         handlelength=1.6,
     )
+
+
+def _has_power_of_ten(ax: Any) -> bool:
+    formatter = ax.yaxis.get_major_formatter()
+    formatter.set_locs(ax.yaxis.get_majorticklocs())
+    return bool(formatter.get_offset())
 
 
 def save_figure(

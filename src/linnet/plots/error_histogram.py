@@ -261,13 +261,14 @@ class ErrorHistogramDisplay:
         tidy_ticks(ax.yaxis)
         ax.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         name, unit = self.predictions.names[k], self.predictions.units[k]
-        of_target = f"error of {name}: " if name else "error: "
-        ax.set_xlabel(label(of_target + "actual - predicted", unit))
+        of_target = f"error of {shortened(name, 56)}: " if name else "error: "
+        width = 56 if self.n_panels == 1 else 44
+        ax.set_xlabel(label(of_target + "actual - predicted", unit, width=width))
         ax.set_ylabel("number of rows")
         ax.grid(True, axis="y", color="0.9", linewidth=0.8)
         ax.set_axisbelow(True)
         ax.tick_params(color=GREY)
-        return legend_above(ax, handles, columns=min(len(handles), 4))
+        return legend_above(ax, handles, room=72 if self.n_panels == 1 else 52)
 
 
 def _rows_of_groups(groups: Any, n_rows: int) -> dict[str, np.ndarray]:

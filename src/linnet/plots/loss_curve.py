@@ -263,7 +263,7 @@ class LossCurveDisplay:
         ax.set_axisbelow(True)
         ax.set_ylabel(self._loss_label(logarithmic))
         lines = [line for line in self._lines() if line is not None]
-        self.legend_ = legend_above(ax, lines, columns=2 if len(lines) == 4 else None)
+        self.legend_ = legend_above(ax, lines)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -294,6 +294,8 @@ class LossCurveDisplay:
             return True
         tidy_ticks(ax.yaxis)
         ax.set_ylim(*span(losses))
+        if losses.size == 0:
+            ax.set_yticks([])
         return False
 
     def _set_epoch_axis(self, ax: Any) -> None:
@@ -301,8 +303,10 @@ class LossCurveDisplay:
 
         n_epochs = len(self.train_loss)
         margin = max(0.02 * n_epochs, 0.5)
-        ax.set_xlim(1 - margin, n_epochs + margin)
-        ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
+        # There is no epoch 0, so its tick stays out.
+        ax.set_xlim(1 - min(margin, 0.9), n_epochs + margin)
+        steps = [1, 2, 5, 10]
+        ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=steps, min_n_ticks=1))
         ax.set_xlabel("epoch")
 
     def _draw_best(self, ax: Any) -> None:

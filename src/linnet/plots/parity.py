@@ -10,6 +10,7 @@ import numpy as np
 from linnet.plots.canvas import (
     BLUE,
     GREY,
+    heading,
     label,
     panel_axes,
     plain_text,
@@ -212,9 +213,9 @@ class ParityDisplay:
         name, unit = self.predictions.names[k] or "", self.predictions.units[k]
         ax.set_xlabel(label(f"actual {name}".strip(), unit, width=48 // self.panel_grid[1] + 8))
         ax.set_ylabel(label(f"predicted {name}".strip(), unit, width=48 // self.panel_grid[1] + 8))
-        ax.set_title(self._heading(k, n_drawn), fontsize="medium")
+        heading(ax, self._scores(k, n_drawn))
 
-    def _heading(self, k: int, n_drawn: int) -> str:
+    def _scores(self, k: int, n_drawn: int) -> str:
         unit = self.predictions.units[k]
         rmse = f"RMSE = {self.rmse[k]:.3g}" + (f" {plain_text(unit)}" if unit else "")
         undefined = np.isnan(self.r2[k])

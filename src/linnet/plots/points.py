@@ -54,7 +54,7 @@ def cloud_style(n_drawn: int) -> dict[str, float | bool]:
     crowding = max(n_drawn / 200, 1.0)
     return {
         "s": round(max(24 * crowding**-0.3, 6.0), 1),
-        "alpha": round(max(0.8 * crowding**-0.4, 0.15), 2),
+        "alpha": round(max(0.8 * crowding**-0.5, 0.1), 2),
         "linewidths": 0,
         # Thousands of separate circles make a PDF or SVG too heavy to open.
         "rasterized": n_drawn > 2000,

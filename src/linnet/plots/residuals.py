@@ -11,6 +11,7 @@ from linnet.plots.canvas import (
     BLUE,
     GREY,
     VERMILION,
+    heading,
     label,
     panel_axes,
     plain_text,
@@ -217,12 +218,16 @@ class ResidualDisplay:
         for axis in (ax.xaxis, ax.yaxis):
             tidy_ticks(axis)
         name, unit = self.predictions.names[k] or "", self.predictions.units[k]
-        ax.set_xlabel(label(f"predicted {name}".strip(), unit))
+        ax.set_xlabel(
+            label(f"predicted {name}".strip(), unit, width=56 if self.n_panels == 1 else 44)
+        )
         ax.set_ylabel(label("residual: actual - predicted", unit, width=36))
-        heading = drawn_note(n_drawn, len(self.y_true))
+        text = drawn_note(n_drawn, len(self.y_true))
         if output := self.predictions.panel_name(k):
-            heading = f"{plain_text(shortened(output, 36))}, {heading}"
-        ax.set_title(heading, fontsize="medium")
+            text = f"{plain_text(shortened(output, 36))}, {text}"
+        if self.medians[k].shape[1]:
+            text += "; line: running median"
+        heading(ax, text)
 
 
 def running_median(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -154,7 +154,7 @@ class SurfaceDisplay:
         """Width and height of a figure with these panels, in inches."""
         if len(self.axes) == 1:
             return (6.4, 4.8) if self.n_panels == 1 else (6.4, 6.4)
-        return {1: (6.4, 5.2), 2: (8.4, 4.4), 3: (9.6, 4.4)}.get(self.n_panels, (8.0, 7.6))
+        return {1: (6.4, 5.2), 2: (8.4, 4.4), 3: (9.6, 4.4)}.get(self.n_panels, (8.0, 7.2))
 
     @classmethod
     def from_estimator(

@@ -10,6 +10,7 @@ from linnet.plots.canvas import (
     BLUE,
     CLASS_COLOURS,
     GREY,
+    heading,
     label,
     legend_above,
     plain_text,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from linnet.plots.surface import SurfaceDisplay
 
 # Share of a panel that its points may cover together, and the panel's area in points squared.
-COVERED, PANEL_AREA = 0.35, 30_000
+COVERED, PANEL_AREA = 0.75, 30_000
 
 
 def draw_surfaces(
@@ -33,24 +34,26 @@ def draw_surfaces(
     colours = _class_colours(display, cmap) if display.classes else _value_colours(display, cmap)
     rows = _drawable_rows(display, most)
     panel_of = dict(zip(display.panels, axes, strict=True))
+    for ax in axes:
+        in_row_after_first = len(axes) == 3 and ax is not axes[0]
+        _set_features(ax, display, y_labels=not in_row_after_first, narrow=len(axes) == 3)
     artists: dict[str, Any] = {}
     if "data" in panel_of:
         artists["data"] = _points(panel_of["data"], display, rows, display.y, colours)
-        drawn = len(rows) if len(rows) == most else len(display.data)
-        _title(panel_of["data"], f"{display.data_name} ({drawn_note(drawn, len(display.data))})")
+        note = drawn_note(len(rows), len(display.data))
+        gap = " " if len(display.data_name + note) < 32 else "\n"
+        heading(panel_of["data"], f"{plain_text(shortened(display.data_name, 32))}{gap}({note})")
     if "function" in panel_of:
         artists["function"] = _image(panel_of["function"], display, display.actual, colours)
-        _title(panel_of["function"], "actual function")
+        heading(panel_of["function"], "actual function")
     artists["network"] = _image(panel_of["network"], display, display.response, colours)
-    _title(panel_of["network"], "network" + _held_note(display))
+    heading(panel_of["network"], "network" + _held_note(display))
     if display.shows_probability:
         _border(panel_of["network"], display)
     if "error" in panel_of and display.classes:
         artists["error"] = _draw_mistakes(panel_of["error"], display, rows, colours)
     elif "error" in panel_of:
         artists["error"] = _draw_error(panel_of["error"], display, rows, error_cmap)
-    for name, ax in panel_of.items():
-        _finish_surface(ax, display, shows_y_label=name == display.panels[0] or len(axes) != 3)
     bars = _colour_bars(display, panel_of, artists)
     return artists, *bars
 
@@ -136,7 +139,7 @@ def _image(ax: Any, display: SurfaceDisplay, values: Any, colours: _Colours, **s
 def _points(
     ax: Any, display: SurfaceDisplay, rows: np.ndarray, values: Any, colours: _Colours
 ) -> Any:
-    size = float(np.clip(COVERED * PANEL_AREA / max(len(rows), 1), 2.0, 28.0))
+    size = float(np.clip(COVERED * PANEL_AREA / max(len(rows), 1), 2.0, 22.0))
     ax.set_facecolor("0.93")
     return ax.scatter(
         *display.data[rows].T,
@@ -146,7 +149,7 @@ def _points(
         norm=colours.norm,
         # An edge keeps the palest colour of a diverging map visible.
         edgecolors="0.35",
-        linewidths=0.4 if size > 8 else 0,
+        linewidths=0.4 if size > 12 else 0,
         rasterized=len(rows) > 2000,
     )
 
@@ -165,7 +168,7 @@ def _draw_error(ax: Any, display: SurfaceDisplay, rows: np.ndarray, cmap: Any) -
     colours = _Colours(cmap, Normalize(-largest, largest))
     finite = error[np.isfinite(error)]
     rmse = float(np.sqrt(np.mean(finite**2))) if finite.size else np.nan
-    _title(ax, f"error (RMSE = {rmse:.3g})")
+    heading(ax, f"error (RMSE = {rmse:.3g})")
     if display.actual is not None:
         return _image(ax, display, error, colours)
     return _points(ax, display, rows, error, colours)
@@ -174,7 +177,7 @@ def _draw_error(ax: Any, display: SurfaceDisplay, rows: np.ndarray, cmap: Any) -
 def _draw_mistakes(ax: Any, display: SurfaceDisplay, rows: np.ndarray, colours: _Colours) -> Any:
     """The rows of a wrong class, in the colour of their true one, over the pale regions."""
     wrong = display.y != display.y_pred
-    _title(ax, f"misclassified: {wrong.sum():,} of {len(wrong):,}")
+    heading(ax, f"misclassified: {wrong.sum():,} of {len(wrong):,}")
     _image(ax, display, display.response, colours, alpha=0.25)
     rows = rows[wrong[rows]]
     return ax.scatter(
@@ -189,14 +192,18 @@ def _draw_mistakes(ax: Any, display: SurfaceDisplay, rows: np.ndarray, colours: 
     )
 
 
-def _finish_surface(ax: Any, display: SurfaceDisplay, *, shows_y_label: bool) -> None:
+def _set_features(ax: Any, display: SurfaceDisplay, *, y_labels: bool, narrow: bool) -> None:
+    """Limits, ticks and labels of the two features."""
     x, y = display.axes
     ax.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
     for axis in (ax.xaxis, ax.yaxis):
         tidy_ticks(axis, 5)
-    ax.set_xlabel(label(display.feature_names[0], width=30))
-    if shows_y_label:
+    ax.set_xlabel(label(display.feature_names[0], width=22 if narrow else 30))
+    if y_labels:
         ax.set_ylabel(label(display.feature_names[1], width=30))
+    else:
+        ax.tick_params(labelleft=False)
+        ax.yaxis.get_offset_text().set_visible(False)
 
 
 def _colour_bars(
@@ -214,7 +221,7 @@ def _colour_bars(
         ax=beside,
         location="right" if single else "bottom",
         label=_target_label(display),
-        **({} if single else {"aspect": 40 if not in_row else 30, "fraction": 0.06}),
+        **({} if single else {"aspect": 40 if not in_row else 30, "fraction": 0.06, "pad": 0.03}),
     )
     _tidy_bar(bar, display)
     if not own_error:
@@ -224,7 +231,7 @@ def _colour_bars(
         ax=panel_of["error"],
         location="bottom" if in_row else "right",
         label=label(_error_name(display), display.unit, width=34),
-        **({"aspect": 15, "fraction": 0.06} if in_row else {}),
+        **({"aspect": 15, "fraction": 0.06, "pad": 0.03} if in_row else {}),
     )
     tidy_ticks(error_bar.long_axis, 5)
     return bar, error_bar
@@ -268,7 +275,7 @@ def _held_note(display: SurfaceDisplay) -> str:
     if len(display.held) > 1:
         return f" ({len(display.held)} features held fixed)"
     ((name, value),) = display.held.items()
-    shown = f"{value:.3g}" if isinstance(value, float) else str(value)
+    shown = f"{value:.4g}" if isinstance(value, float) else str(value)
     return plain_text(f" ({shortened(name, 16)} = {shortened(shown, 12)})")
 
 
@@ -283,7 +290,3 @@ def _drawable_rows(display: SurfaceDisplay, most: int | None) -> np.ndarray:
 def _largest(error: np.ndarray) -> float:
     finite = np.abs(error[np.isfinite(error)])
     return float(finite.max()) if finite.size and finite.max() > 0 else 1.0
-
-
-def _title(ax: Any, text: str) -> None:
-    ax.set_title(text, fontsize="medium")
