@@ -112,9 +112,9 @@ class FeatureGrid:
         names = self._table.names
         if isinstance(feature, str):
             if feature not in names:
+                hint = did_you_mean(feature, names) or "."
                 raise ValueError(
-                    f"X has no feature {feature!r}{did_you_mean(feature, names)}; "
-                    f"its features are {_listed(names)}."
+                    f"X has no feature {feature!r}{hint} Its features are {_listed(names)}."
                 )
             return names.index(feature)
         if not 0 <= feature < len(names):

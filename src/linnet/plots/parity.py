@@ -211,8 +211,9 @@ class ParityDisplay:
         for axis in (ax.xaxis, ax.yaxis):
             tidy_ticks(axis, 6 if self.n_panels == 1 else 5)
         name, unit = self.predictions.names[k] or "", self.predictions.units[k]
-        ax.set_xlabel(label(f"actual {name}".strip(), unit, width=48 // self.panel_grid[1] + 8))
-        ax.set_ylabel(label(f"predicted {name}".strip(), unit, width=48 // self.panel_grid[1] + 8))
+        width = 46 if self.n_panels == 1 else 30
+        ax.set_xlabel(label(f"actual {name}".strip(), unit, width=width))
+        ax.set_ylabel(label(f"predicted {name}".strip(), unit, width=width))
         heading(ax, self._scores(k, n_drawn))
 
     def _scores(self, k: int, n_drawn: int) -> str:
