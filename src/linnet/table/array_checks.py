@@ -89,7 +89,7 @@ def check_same_length(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> No
     n_rows, n_others = _n_rows(X), _n_rows(y)
     if n_rows != n_others:
         raise ValueError(
-            f"{names[0]} has {_rows(n_rows)} and {names[1]} has {n_others}: "
+            f"{names[0]} has {counted(n_rows, 'row')} and {names[1]} has {n_others}: "
             f"give one row of {names[1]} for each row of {names[0]}."
         )
 
@@ -121,13 +121,13 @@ def check_n_columns(array: np.ndarray, n_columns: int, name: str = "X") -> None:
     """
     if array.ndim != 2:
         raise ValueError(
-            f"{name} has {array.ndim} dimensions where 2 are needed, rows and columns: "
+            f"{name} has the shape {array.shape} where rows and columns are needed: "
             "write X.reshape(-1, 1) for a single column, X.reshape(1, -1) for a single row."
         )
     if array.shape[1] != n_columns:
         raise ValueError(
-            f"{name} has {_columns(array.shape[1])}, but the model was fitted with {n_columns}: "
-            "give the same columns, in the same order."
+            f"{name} has {counted(array.shape[1], 'column')}, but the model was fitted with "
+            f"{n_columns}: give the same columns, in the same order."
         )
 
 
@@ -136,9 +136,12 @@ def _n_rows(values: Any) -> int:
     return int(shape[0]) if shape else len(values)
 
 
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count} rows"
+def counted(count: int, noun: str) -> str:
+    """Write a count with its noun.
 
-
-def _columns(count: int) -> str:
-    return "1 column" if count == 1 else f"{count} columns"
+    Examples
+    --------
+    >>> counted(1, "row"), counted(2, "row")
+    ('1 row', '2 rows')
+    """
+    return f"1 {noun}" if count == 1 else f"{count} {noun}s"

@@ -90,7 +90,8 @@ def _columns_of(path: Path, name: str, array: np.ndarray, *, is_alone: bool) -> 
     if array.dtype.names:
         return {field: _column(path, field, array[field]) for field in array.dtype.names}
     if array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1):
-        return {f"{name}0" if is_alone else name: _column(path, name, array.reshape(-1))}
+        name = f"{name}0" if is_alone else name
+        return {name: _column(path, name, array.reshape(-1))}
     if array.ndim != 2:
         called = "an array" if is_alone else f"the array {name!r}"
         raise ValueError(

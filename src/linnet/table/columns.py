@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from linnet.spelling import did_you_mean
-from linnet.table.array_checks import check_finite, check_n_columns
+from linnet.table.array_checks import check_finite, check_n_columns, counted
 from linnet.table.frames import check_known, listed, open_frame
 from linnet.table.inference import check_types, infer
 from linnet.table.kinds import (
@@ -152,7 +152,9 @@ class Columns:
         [[-1.0, 0.0], [1.0, 0.0]]
         """
         X = _numeric(X)
-        check_n_columns(X, X.shape[-1])
+        check_n_columns(X, X.shape[-1] if X.ndim else 0)
+        if not X.size:
+            raise ValueError(f"X has the shape {X.shape}: give at least one row and one column.")
         check_finite(X)
         mean, deviation, low, high = moments(X, sample_weight)
         if not allow_constant and not deviation.any() and np.array_equal(low, high):
@@ -321,8 +323,8 @@ class Columns:
     def _check_positions(self, table: dict[str, pa.Array]) -> None:
         if len(table) != self.n_inputs:
             raise ValueError(
-                f"The table has {len(table)} columns, but the model was fitted on an array with "
-                f"{self.n_inputs}: give the same columns, in the same order."
+                f"The table has {counted(len(table), 'column')}, but the model was fitted on an "
+                f"array with {self.n_inputs}: give the same columns, in the same order."
             )
 
     def _check_names(self, table: dict[str, pa.Array]) -> None:

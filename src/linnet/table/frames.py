@@ -88,7 +88,8 @@ def _arrow(name: str, series: Any) -> pa.Array:
         try:
             column = series.to_arrow()
         except (pa.ArrowException, TypeError) as error:
-            raise ValueError(_unknown_type(name, str(series.dtype))) from error
+            native = getattr(series.to_native(), "dtype", series.dtype)
+            raise ValueError(_unknown_type(name, str(native))) from error
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     if isinstance(column, pa.ExtensionArray):

@@ -54,8 +54,7 @@ class NumberColumn:
             plain.number("center"),
             plain.positive("scale"),
             plain.number("fill"),
-            plain.number("low"),
-            plain.number("high"),
+            *_range(plain),
             plain.count("n_missing"),
         )
 
@@ -148,7 +147,8 @@ class CategoryColumn:
         shared = [f"{self.n_missing} missing"] if self.n_missing else []
         if self.n_rare:
             shared.append(f"{self.n_rare} rare")
-        return f"{told}; {' and '.join(shared)} share one input" if shared else told
+        share = "has" if self.n_rare + self.n_missing == 1 else "share"
+        return f"{told}; {' and '.join(shared)} {share} one input" if shared else told
 
     def encode(self, column: pa.Array, out: np.ndarray) -> None:
         """Write N values into `out` of shape (N, number of feature_names), float32."""
@@ -242,8 +242,7 @@ class DateColumn:
             plain.text("name"),
             plain.number("center"),
             plain.positive("scale"),
-            plain.number("low"),
-            plain.number("high"),
+            *_range(plain),
             cycles,
             plain.count("n_missing"),
         )
@@ -266,7 +265,8 @@ class DateColumn:
         """Write N values into `out` of shape (N, number of feature_names), float32."""
         values = days(column, self.name)
         missing = np.isnan(values)
-        out[:, 0] = np.where(missing, 0.0, (values - self.center) / self.scale)
+        known = np.where(missing, self.center, values).reshape(-1, 1)
+        standardize_into(out[:, :1], known, np.array([self.center]), np.array([self.scale]))
         for index, cycle in enumerate(self.cycles):
             angle = values * (2.0 * np.pi / _DAYS_PER_CYCLE[cycle])
             out[:, 1 + 2 * index] = np.where(missing, 0.0, np.sin(angle))
@@ -323,5 +323,14 @@ def column_from_dict(data: object, position: int) -> Column:
     return _READERS[kind](plain)
 
 
+def _range(plain: PlainReader) -> tuple[float, float]:
+    low, high = plain.number("low"), plain.number("high")
+    if low > high:
+        raise plain.fault("has a 'low' that is greater than its 'high'")
+    return low, high
+
+
 def _day(days_since_1970: float) -> str:
+    if abs(days_since_1970) > 2.9e6:  # beyond the year 9900, or as far back
+        return f"{days_since_1970:.4g} days since 1970"
     return str(np.datetime64(int(np.floor(days_since_1970)), "D"))
