@@ -430,6 +430,7 @@ def test_a_split_by_row_indices_names_groups_and_the_rest_is_other():
 def test_equal_errors_fall_into_one_bin_at_any_scale(size, ax):
     display = ErrorHistogramDisplay([size, size, size], [0, 0, 0]).plot(ax)
     assert display.counts.max() == display.counts.sum() == 3
+    assert (np.diff(display.bin_edges) > 0).all()
     low, high = ax.get_xlim()
     assert low < 0 < high
     assert low < size < high or size == 0
@@ -690,6 +691,8 @@ def test_two_classes_show_a_probability_and_more_show_regions(plane):
     axes = Figure(layout="constrained").subplots(1, 3)
     display = SurfaceDisplay.from_estimator(model, X, two, target_name="wet", ax=axes)
     assert display.panels == ("data", "network", "error")
+    # "yes" lies where x0, along the last axis, is high.
+    assert (display.response[:, 0] < display.response[:, -1]).all()
     assert 0 <= display.response.min() < 0.5 < display.response.max() <= 1
     assert display.artists_["network"].get_clim() == (0.0, 1.0)
     assert display.colorbar_.ax.get_xlabel() == "probability of wet = yes"
@@ -811,6 +814,7 @@ def test_no_text_of_a_surface_covers_another_at_any_scale(plane, scale, tmp_path
             feature_names=["a long name of the first feature (m)", "second feature (s)"],
             target_name="temperature",
             unit="K",
+            data_name="rows measured in May",
             draw=False,
         )
         save_figure(display, tmp_path / name)
