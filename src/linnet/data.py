@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import narwhals.stable.v1 as nw
+import narwhals.stable.v1.selectors as selectors
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
-
-from linnet.table.array_checks import check_finite
 
 # Rows are gathered in the epoch's order a few batches at a time: large enough that the gather's
 # fixed cost is spread over many batches, small enough (1 MB of float32) to stay in the cache and
@@ -51,6 +50,7 @@ class Rows:
 
     def batches(self, batch_size: int, order: torch.Tensor | None = None) -> Iterator[Batch]:
         """Yield batches (X, y, weight), in the order of the row numbers `order` (N,) if given."""
+        order = None if order is None else order.to(self.X.device)
         n_features = max(1, self.X[:1].numel() + self.y[:1].numel())
         per_gather = batch_size * max(1, _GATHERED_NUMBERS // (batch_size * n_features))
         for start in range(0, len(self), per_gather):
@@ -61,8 +61,9 @@ class Rows:
     def _take(self, order: torch.Tensor | None, part: slice) -> Batch:
         if order is None:
             weight = None if self.weight is None else self.weight[part]
-            return self.X[part], self.y[part], weight
-        rows = order[part].to(self.X.device)
+            # A copy, for a forward such as ``x -= mean`` changes its input in place.
+            return self.X[part].clone(), self.y[part], weight
+        rows = order[part]
         weight = None if self.weight is None else self.weight.index_select(0, rows)
         return self.X.index_select(0, rows), self.y.index_select(0, rows), weight
 
@@ -138,17 +139,17 @@ def read_rows(
                 f"DataLoader({type(X).__name__}(...), batch_size=...): it is asked for its batches "
                 "in each epoch."
             )
-        if not _fits_in_memory(X):
+        columns = _read_dataset(X)
+        if columns is None:
             loader = DataLoader(X, batch_size=batch_size, shuffle=True)
             return Stream(loader, torch.device("cpu"), dtype)
-        X, y, sample_weight = _read_dataset(X)
+        X, y, sample_weight = columns
     elif y is None:
         raise TypeError(
             f"{y_name} is missing: give train(module, X, y), or a Dataset whose items are "
             "(input, target) as X."
         )
-    X = _cast(_tensor(X, X_name), dtype)
-    y = _cast(_tensor(y, y_name), dtype)
+    X, y = _tensor(X, X_name), _tensor(y, y_name)
     if X.ndim == 0 or y.ndim == 0 or len(X) != len(y):
         raise ValueError(
             f"{X_name} has {_n_rows(X)} rows and {y_name} {_n_rows(y)}: each row of {X_name} needs "
@@ -156,8 +157,7 @@ def read_rows(
         )
     if len(X) == 0:
         raise ValueError(f"{X_name} has no rows. Give at least one.")
-    check_finite(X.numpy(), X_name)
-    check_finite(y.numpy(), y_name)
+    X, y = _finite(X, X_name, dtype), _finite(y, y_name, dtype)
     weight = None
     if sample_weight is not None:
         weight = _weights(sample_weight, len(X), dtype, weight_name)
@@ -178,7 +178,7 @@ def _weights(sample_weight: Any, n_rows: int, dtype: torch.dtype, name: str) -> 
         raise ValueError(
             f"{name} has shape {tuple(weight.shape)}; it has to be ({n_rows},), one number a row."
         )
-    check_finite(weight.numpy(), name)
+    weight = _finite(weight, name, torch.float64)
     if (weight < 0).any() or not (weight > 0).any():
         raise ValueError(
             f"{name} has a least value of {float(weight.min()):g} and a greatest of "
@@ -192,7 +192,11 @@ def _tensor(values: Any, name: str) -> torch.Tensor:
         return values.detach().cpu()
     if not isinstance(values, np.ndarray | list | tuple):
         frame = nw.from_native(values, allow_series=True, pass_through=True)
+        if isinstance(frame, nw.DataFrame):  # booleans beside numbers would become objects
+            frame = frame.with_columns(selectors.boolean().cast(nw.Int8))
         values = frame.to_numpy() if isinstance(frame, nw.DataFrame | nw.Series) else values
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.MaskedArray(values, dtype=float).filled(np.nan)
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise TypeError(
@@ -217,17 +221,42 @@ def _kind(array: np.ndarray) -> str:
 
 
 def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Cast floating numbers to the module's type, and other whole numbers to int64."""
+    """Cast floating numbers to the module's type, and whole numbers to int64."""
     if tensor.is_floating_point():
         return tensor.to(dtype)
-    return tensor.to(dtype) if tensor.dtype == torch.bool else tensor.to(torch.int64)
+    return tensor if tensor.dtype == torch.bool else tensor.to(torch.int64)
+
+
+def _finite(tensor: torch.Tensor, name: str, dtype: torch.dtype) -> torch.Tensor:
+    """Cast as `_cast` does; raise ValueError where a number is, or so becomes, infinite or NaN."""
+    result = _cast(tensor, dtype)
+    # One sum is several times faster than asking each number; where it overflows, they are asked.
+    if not result.is_floating_point() or torch.isfinite(result.sum()):
+        return result
+    wrong = ~torch.isfinite(result)
+    count = int(wrong.sum())
+    if not count:
+        return result
+    position = np.unravel_index(int(wrong.flatten().int().argmax()), result.shape)
+    places = ["row", "column", *[f"axis {axis}" for axis in range(2, result.ndim)]]
+    place = ", ".join(f"{word} {int(i)}" for word, i in zip(places, position, strict=False))
+    what = "NaN or infinite"
+    if torch.isfinite(tensor[position]):
+        what = f"beyond the range of {str(dtype).removeprefix('torch.')}"
+    numbers = "1 number that is" if count == 1 else f"{count} numbers that are"
+    raise ValueError(
+        f"{name} has {numbers} {what}; the first is in {place} (counted from 0). Remove these "
+        "rows, fill in finite numbers, or use MLPRegressor or MLPClassifier with a data frame, "
+        "whose missing numbers they fill in."
+    )
 
 
 def _n_rows(tensor: torch.Tensor) -> int | str:
     return len(tensor) if tensor.ndim else "no"
 
 
-def _read_dataset(dataset: Dataset) -> tuple[Any, Any, Any]:
+def _read_dataset(dataset: Dataset) -> tuple[Any, Any, Any] | None:
+    """Ask for each item once and stack them; None if that would take over half of the memory."""
     if isinstance(dataset, TensorDataset):
         return _triple(dataset.tensors, "The TensorDataset")
     if isinstance(dataset, Subset) and isinstance(dataset.dataset, TensorDataset):
@@ -236,12 +265,28 @@ def _read_dataset(dataset: Dataset) -> tuple[Any, Any, Any]:
     n_rows = len(cast(Sized, dataset))
     if n_rows == 0:
         raise ValueError("The Dataset has no items. Give at least one.")
-    items = [_triple(dataset[i], "The Dataset") for i in range(n_rows)]
-    X, y, weight = zip(*items, strict=True)
-    columns = [torch.stack([torch.as_tensor(value) for value in c]) for c in (X, y)]
-    if weight[0] is None:
-        return *columns, None
-    return *columns, torch.as_tensor([float(w) for w in weight])
+    first = _read_item(dataset, 0)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if 2 * sum(value.nbytes for value in first) * n_rows > memory / 2:  # the items, and their stack
+        return None
+    items = [first, *(_read_item(dataset, i) for i in range(1, n_rows))]
+    for i, item in enumerate(items):
+        if [v.shape for v in item] != [v.shape for v in first]:
+            raise ValueError(
+                f"The Dataset's item {i} has the shapes {_shapes(item)} and item 0 "
+                f"{_shapes(first)}: items of one shape make rows. Pad or crop them, or give a "
+                "DataLoader whose collate_fn does."
+            )
+    columns = [torch.stack(column) for column in zip(*items, strict=True)]
+    return columns[0], columns[1], columns[2] if len(columns) == 3 else None
+
+
+def _read_item(dataset: Dataset, i: int) -> list[torch.Tensor]:
+    return [torch.as_tensor(v) for v in _triple(dataset[i], "The Dataset") if v is not None]
+
+
+def _shapes(item: list[torch.Tensor]) -> str:
+    return " and ".join(str(tuple(value.shape)) for value in item)
 
 
 def _triple(item: Any, source: str) -> tuple[Any, Any, Any]:
@@ -251,13 +296,3 @@ def _triple(item: Any, source: str) -> tuple[Any, Any, Any]:
             f"{source} gives {found}; items have to be (input, target) or (input, target, weight)."
         )
     return item[0], item[1], item[2] if len(item) == 3 else None
-
-
-def _fits_in_memory(dataset: Dataset) -> bool:
-    """Whether the Dataset, at the size of its first item, takes at most half of the memory."""
-    if isinstance(dataset, TensorDataset) or len(cast(Sized, dataset)) == 0:
-        return True
-    item = _triple(dataset[0], "The Dataset")
-    n_bytes = sum(torch.as_tensor(value).nbytes for value in item if value is not None)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return n_bytes * len(cast(Sized, dataset)) <= memory / 2

@@ -181,6 +181,7 @@ class History:
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain data; a number that is not finite becomes a string."""
         record = {f.name: getattr(self, f.name) for f in fields(self)}
+        record["split"] = {part: [int(row) for row in rows] for part, rows in self.split.items()}
         record["outcome"] = self.outcome.value if self.outcome else None
         record["curves"] = {name: [_plain(v) for v in c] for name, c in self.curves.items()}
         best = self.best_epoch
@@ -203,16 +204,18 @@ class History:
         ValueError
             If an entry is missing or of the wrong type.
         """
+        if not isinstance(record, dict):
+            raise ValueError(_no_history(f"it is a {type(record).__name__}, not an object"))
+        version = record.get("format_version", FORMAT_VERSION)
+        if version != FORMAT_VERSION:
+            raise ValueError(
+                f"This history has format version {version!r}; this linnet reads version "
+                f"{FORMAT_VERSION}. Install the linnet that wrote it, or a newer one."
+            )
         try:
-            version = record["format_version"]
-            if version != FORMAT_VERSION:
-                raise ValueError(
-                    f"This history has format version {version!r}; this linnet reads version "
-                    f"{FORMAT_VERSION}. Install the linnet that wrote it, or a newer one."
-                )
-            curves = {name: [float(v) for v in record["curves"][name]] for name in _CURVES}
+            curves = {name: _numbers(record["curves"][name], name) for name in _CURVES}
             if len({len(curve) for curve in curves.values()}) > 1:
-                raise TypeError("the curves differ in length")
+                raise ValueError("the curves differ in length")
             outcome = record["outcome"]
             split = {
                 str(part): [int(i) for i in rows] for part, rows in dict(record["split"]).items()
@@ -226,17 +229,16 @@ class History:
                 n_rows=int(record["n_rows"]),
                 batch_size=int(record["batch_size"]),
                 outcome=None if outcome is None else Outcome(outcome),
-                has_validation=bool(record["has_validation"]),
+                has_validation=record["has_validation"] is True,
                 versions={str(k): str(v) for k, v in dict(record["versions"]).items()},
                 split=split,
                 notes=[str(note) for note in record["notes"]],
                 curves=curves,
             )
-        except (KeyError, TypeError, AttributeError, OverflowError) as problem:
-            raise ValueError(
-                f"This is no history that linnet wrote ({type(problem).__name__}: {problem}). "
-                "Give the text or the file that History.to_json made."
-            ) from problem
+        except KeyError as problem:
+            raise ValueError(_no_history(f"the entry {problem} is missing")) from problem
+        except (ValueError, TypeError, AttributeError, OverflowError) as problem:
+            raise ValueError(_no_history(str(problem))) from problem
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the record as JSON text, and write it to `path` if one is given.
@@ -273,29 +275,35 @@ class History:
             If the file cannot be read.
         """
         is_text = isinstance(source, str) and source.lstrip().startswith("{")
-        text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
         try:
+            text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
             record = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as problem:
-            raise ValueError(
-                f"This is no history that linnet wrote: it is not JSON ({problem}). "
-                "Give the text or the file that History.to_json made."
-            ) from problem
-        if not isinstance(record, dict):
-            raise ValueError(
-                "This is no history that linnet wrote: the JSON holds no object. "
-                "Give the text or the file that History.to_json made."
-            )
+        except (ValueError, RecursionError) as problem:  # not UTF-8, not JSON, or nested too deep
+            raise ValueError(_no_history(f"it is not JSON: {problem}")) from problem
         return cls.from_dict(record)
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What an engine says of one epoch: mean loss over its rows, gradient norm of its last step."""
+    """What an engine says of one epoch: its mean loss, and norm and rate of its last step."""
 
     loss: float
     gradient_norm: float
+    learning_rate: float
     n_rows: int
+
+
+def _no_history(reason: str) -> str:
+    return (
+        f"This is no history that linnet wrote ({reason}). Give the text or the file that "
+        "History.to_json made."
+    )
+
+
+def _numbers(values: object, name: str) -> list[float]:
+    if not isinstance(values, list):
+        raise TypeError(f"{name} is no list")
+    return [float(value) for value in values]
 
 
 def _plain(value: float) -> float | str:

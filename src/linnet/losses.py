@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -118,6 +119,14 @@ class Loss:
     function: Callable[..., torch.Tensor]
     link: Callable[[torch.Tensor], torch.Tensor] = _identity
     compares: str = "values"
+    _by_row: Callable[..., torch.Tensor] | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_row = self.function if hasattr(self.function, "reduction") else None
+        if by_row is not None:
+            by_row = copy.copy(by_row)  # shares the tensors, such as class weights
+            by_row.reduction = "none"  # pyright: ignore[reportAttributeAccessIssue]
+        object.__setattr__(self, "_by_row", by_row)
 
     @property
     def is_sum(self) -> bool:
@@ -143,9 +152,16 @@ class Loss:
             If the shapes do not fit, or a callable cannot be weighted.
         """
         self.check_shapes(outputs, target)
+        if self.compares == "values" and target.dtype != outputs.dtype:
+            target = target.to(outputs.dtype)
         if weight is not None:
             return self._weighted(outputs, target, weight)
-        loss = self.function(outputs, target)
+        try:
+            loss = self.function(outputs, target)
+        except IndexError:  # a DataLoader's class numbers, which could not be checked beforehand
+            if self.compares == "classes":
+                self._check_class_numbers(target, outputs.shape[1], "The target")
+            raise
         return loss if loss.ndim == 0 else self._rows(loss, len(target)).mean()
 
     def check_shapes(self, outputs: Any, target: torch.Tensor) -> None:
@@ -180,25 +196,94 @@ class Loss:
             "targets as whole numbers of shape (N,), for instance y.ravel()."
         )
 
+    def read_targets(self, outputs: Any, y: torch.Tensor, name: str = "y") -> torch.Tensor:
+        """Check the targets of all rows once, and return them in the type that the loss compares.
+
+        Parameters
+        ----------
+        outputs : Tensor of shape (B, K)
+            What the module gives for some rows.
+        y : Tensor of shape (N, K) or (N,)
+            All targets.
+        name : str, default="y"
+            What messages call them.
+
+        Raises
+        ------
+        ValueError
+            If a target cannot be compared with such outputs.
+        """
+        self.check_shapes(outputs, y[: len(outputs)] if hasattr(outputs, "shape") else y)
+        if self.compares == "values":
+            self._check_range(y, name)
+            return y.to(outputs.dtype)
+        if self.compares == "anything":
+            return y.to(outputs.dtype) if y.dtype == torch.bool else y
+        if y.shape[1:] == outputs.shape[1:]:  # probabilities of the classes
+            return y.to(outputs.dtype)
+        if y.is_floating_point():
+            raise ValueError(
+                f"{name} holds floating numbers where {self.name} needs class numbers. Give whole "
+                f"numbers of shape (N,): {name}.astype(int)."
+            )
+        self._check_class_numbers(y, outputs.shape[1], name)
+        return y.to(torch.int64)
+
+    def _check_range(self, y: torch.Tensor, name: str) -> None:
+        least, greatest = _RANGES.get(type(self.function), (None, None))
+        if least is None or (y.min() >= least and (greatest is None or y.max() <= greatest)):
+            return
+        allowed = "0 or more" if greatest is None else f"from {least} to {greatest}"
+        raise ValueError(
+            f"{name} goes from {float(y.min()):g} to {float(y.max()):g}; targets of {self.name} "
+            f"have to be {allowed}. Encode them so, or choose another loss."
+        )
+
+    def _check_class_numbers(self, y: torch.Tensor, n_outputs: int, name: str) -> None:
+        numbers = y[y != getattr(self.function, "ignore_index", -100)]
+        if not len(numbers) or (numbers.min() >= 0 and numbers.max() < n_outputs):
+            return
+        raise ValueError(
+            f"{name} holds class numbers from {int(numbers.min())} to {int(numbers.max())}, and "
+            f"the module has {n_outputs} output(s): {self.name} needs one output for each class, "
+            "and classes numbered from 0. Let the module end with as many outputs as there are "
+            f"classes; number them by np.unique({name}, return_inverse=True)[1]."
+        )
+
     def _weighted(
         self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
     ) -> torch.Tensor:
-        rows = self._rows(self._unreduced(outputs, target), len(target)) * weight
-        if self.is_sum:
-            return rows.sum()
-        if isinstance(self.function, nn.CrossEntropyLoss) and self.function.weight is not None:
-            if target.ndim == 1:  # class weights: torch divides by their sum over the batch
-                return rows.sum() / self.function.weight[target].sum()
-        return rows.mean()
+        if self._by_row is None:
+            return (self._rows(self.function(outputs, target), len(target)) * weight).mean()
+        loss = self._by_row(outputs, target)
+        class_weight = getattr(self.function, "weight", None)
+        divides = isinstance(self.function, nn.CrossEntropyLoss | nn.NLLLoss) and not self.is_sum
+        if divides and class_weight is not None and not target.is_floating_point():
+            return self._class_weighted(loss, target, class_weight, weight)
+        if self._adds_outputs and loss.ndim > 1:
+            loss = loss.flatten(1).sum(1)
+        rows = self._rows(loss, len(target)) * weight
+        return rows.sum() if self.is_sum else rows.mean()
 
-    def _unreduced(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        if not hasattr(self.function, "reduction"):
-            return self.function(outputs, target)
-        by_row = copy.copy(self.function)
-        by_row.reduction = "none"  # pyright: ignore[reportAttributeAccessIssue]
-        loss = by_row(outputs, target)
+    def _class_weighted(
+        self,
+        loss: torch.Tensor,
+        target: torch.Tensor,
+        class_weight: torch.Tensor,
+        weight: torch.Tensor,
+    ) -> torch.Tensor:
+        # With class weights torch divides by their sum over the batch; so each row counts there
+        # as often as its weight says, and a batch of weightless rows gives 0, not 0 / 0.
+        weight = weight.reshape(-1, *[1] * (target.ndim - 1))
+        counted = target != getattr(self.function, "ignore_index", -100)
+        per_class = class_weight[torch.where(counted, target, 0)] * counted
+        total = (per_class * weight).sum()
+        return (loss * weight).sum() / total.clamp_min(torch.finfo(total.dtype).tiny)
+
+    @property
+    def _adds_outputs(self) -> bool:
         # A sum-reduced loss adds up outputs too; a mean-reduced one averages over them.
-        return loss.flatten(1).sum(1) if self.is_sum and loss.ndim > 1 else loss
+        return getattr(self.function, "reduction", "mean") in ("sum", "batchmean")
 
     def _rows(self, loss: torch.Tensor, n_rows: int) -> torch.Tensor:
         if loss.ndim == 0 or len(loss) != n_rows:
@@ -216,11 +301,13 @@ def _shape_sentence(outputs: torch.Tensor, target: torch.Tensor) -> str:
         remedy = "Give the targets as a column: y.reshape(-1, 1)."
     elif outputs.numel() == target.numel() and outputs.ndim == 1:
         remedy = "Let forward return a column: leave out the squeeze or flatten at its end."
+    elif target.ndim == 1:
+        remedy = "Let the module end with 1 output, and give the targets as y.reshape(-1, 1)."
     else:
-        remedy = f"Let the module end with {wanted[-1] if len(wanted) > 1 else 1} output(s)."
+        remedy = f"Let the module end with {wanted[-1]} output(s)."
     return (
         f"The module's output has shape {out} and the target {wanted}: they must be equal, for "
-        f"torch would spread them over each other and train on the wrong numbers. {remedy}"
+        f"torch would spread them over each other or fail. {remedy}"
     )
 
 
@@ -236,13 +323,33 @@ LOSSES: dict[str, tuple[Callable[..., nn.Module], Callable[..., torch.Tensor], s
     "binary_log_loss": (nn.BCEWithLogitsLoss, torch.sigmoid, "values"),
 }
 
-_TORCH_LINKS: dict[type[nn.Module], tuple[Callable[..., torch.Tensor], str]] = {
+_TORCH_LINKS: dict[Any, tuple[Callable[..., torch.Tensor], str]] = {
     factory: (link, compares) for factory, link, compares in LOSSES.values()
 }
 _TORCH_LINKS[nn.NLLLoss] = (torch.exp, "classes")
+_TORCH_LINKS[nn.MultiMarginLoss] = (_identity, "classes")
+
+# Least and greatest target that a loss has a meaning for.
+_RANGES: dict[type[Any], tuple[float, float | None]] = {
+    PoissonLoss: (0, None),
+    nn.BCEWithLogitsLoss: (0, 1),
+    nn.BCELoss: (0, 1),
+}
+
+# torch's losses as functions, which can be weighted in their form as modules.
+_FUNCTIONS: dict[Any, Callable[[], nn.Module]] = {
+    F.mse_loss: nn.MSELoss,
+    F.l1_loss: nn.L1Loss,
+    F.smooth_l1_loss: nn.SmoothL1Loss,
+    F.huber_loss: nn.HuberLoss,
+    F.cross_entropy: nn.CrossEntropyLoss,
+    F.nll_loss: nn.NLLLoss,
+    F.binary_cross_entropy: nn.BCELoss,
+    F.binary_cross_entropy_with_logits: nn.BCEWithLogitsLoss,
+}
 
 
-def resolve(loss: object, **options: Any) -> Loss:
+def resolve(loss: Any, **options: Any) -> Loss:
     """Turn a name, one of torch's losses, or a callable into a `Loss`.
 
     Parameters
@@ -260,7 +367,7 @@ def resolve(loss: object, **options: Any) -> Loss:
     Raises
     ------
     ValueError
-        If the name is unknown, or torch's loss has ``reduction="none"`` in a form without rows.
+        If the name is unknown.
     TypeError
         If `loss` is none of these.
 
@@ -285,10 +392,14 @@ def resolve(loss: object, **options: Any) -> Loss:
             f"loss={loss!r} is neither a name, nor a torch loss, nor a function. Give a name "
             f"({', '.join(LOSSES)}), nn.MSELoss() or loss(prediction, target)."
         )
-    if isinstance(loss, nn.modules.loss._Loss | QuantileLoss | PoissonLoss):
-        link, compares = _TORCH_LINKS.get(type(loss), (_identity, "values"))
-        return Loss(type(loss).__name__, loss, link, compares)
-    if loss in (F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss):
-        return Loss(loss.__name__, loss, _identity, "values")
     name = getattr(loss, "__name__", type(loss).__name__)
-    return Loss(name, loss, _identity, "anything")
+    if isinstance(loss, FunctionType) and loss in _FUNCTIONS:
+        return replace(resolve(_FUNCTIONS[loss]()), name=name)
+    function: Any = loss
+    for kind in type(loss).__mro__:
+        if kind in _TORCH_LINKS:
+            link, compares = _TORCH_LINKS[kind]
+            return Loss(name, function, link, compares)
+    # torch's other losses compare values of one shape; a class of the user's own may do anything.
+    is_of_torch = type(loss).__module__ == nn.MSELoss.__module__
+    return Loss(name, function, _identity, "values" if is_of_torch else "anything")

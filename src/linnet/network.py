@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from numbers import Integral
+from typing import Any
 
 import torch
 from torch import nn
@@ -42,7 +45,7 @@ INITIALIZATIONS = ("glorot_uniform", "he_uniform", "torch")
 
 def mlp(
     n_inputs: int,
-    hidden_layer_sizes: Sequence[int],
+    hidden_layer_sizes: int | Sequence[int],
     n_outputs: int,
     *,
     activation: str = "relu",
@@ -57,7 +60,7 @@ def mlp(
     ----------
     n_inputs : int
         Number of inputs, D.
-    hidden_layer_sizes : sequence of int
+    hidden_layer_sizes : int or sequence of int
         Neurons of each hidden layer, H; an empty one gives a linear model.
     n_outputs : int
         Number of outputs, K.
@@ -103,8 +106,13 @@ def mlp(
             f"dropout={dropout!r} is not allowed: give a fraction from 0 (none) to below 1, "
             "such as dropout=0.1."
         )
-    sizes = [n_inputs, *hidden_layer_sizes, n_outputs]
-    if any(int(size) != size or size < 1 for size in sizes):
+    hidden = hidden_layer_sizes
+    sizes: list[Any] = [
+        n_inputs,
+        *(hidden if isinstance(hidden, Iterable) else [hidden]),
+        n_outputs,
+    ]
+    if not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
         raise ValueError(
             f"A network of sizes {'-'.join(map(str, sizes))} cannot be built: each size is a whole "
             "number of 1 or more, such as hidden_layer_sizes=(64, 64)."
@@ -113,7 +121,7 @@ def mlp(
         generator = torch.Generator()
         generator.seed()
     layers: list[nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         is_last = i == len(sizes) - 2
         name = output_activation if is_last else activation
         layers.append(_linear(int(fan_in), int(fan_out), name, initialization, generator))
@@ -128,7 +136,7 @@ def _linear(
     fan_in: int, fan_out: int, activation: str, initialization: str, generator: torch.Generator
 ) -> nn.Linear:
     # skip_init leaves the weights unset and so draws nothing from the global generator.
-    layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
+    layer: Any = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
     if initialization == "glorot_uniform":
         # The factor 2 for the logistic function is scikit-learn's.
         factor = 2.0 if activation in ("logistic", "sigmoid") else 6.0

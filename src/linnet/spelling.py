@@ -61,5 +61,6 @@ def check_choice(name: str, value: object, options: Iterable[str]) -> None:
     if not isinstance(value, str) or value not in allowed:
         hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
         raise ValueError(
-            f"{name}={value!r} is not known{hint}. Allowed are {', '.join(map(repr, allowed))}."
+            f"{name}={value!r} is not known{hint or '.'} "
+            f"Allowed are {', '.join(map(repr, allowed))}."
         )

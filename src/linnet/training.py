@@ -8,12 +8,11 @@ from __future__ import annotations
 import copy
 import math
 import platform
-import secrets
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +26,14 @@ import linnet
 from linnet import losses, solvers
 from linnet.data import Rows, Stream, read_rows
 from linnet.engine import TorchEngine, choose, choose_device
+from linnet.engine.placement import moved, threads
 from linnet.history import History, Outcome
+from linnet.preflight import check_last_batch, check_optimizer, check_parameters, try_out
 from linnet.progress import EpochBar
+from linnet.randomness import draw_seed, make_generator
 from linnet.spelling import check_choice
+
+__all__ = ["TrainingState", "draw_seed", "train", "versions"]
 
 Weights = dict[str, Any]
 
@@ -187,13 +191,24 @@ def train(
     --------
     >>> import linnet, numpy as np, torch
     >>> X = np.linspace(-1, 1, 200).reshape(-1, 1)
-    >>> module = torch.nn.Sequential(torch.nn.Linear(1, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1))
+    >>> nn = torch.nn
+    >>> module = nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Linear(16, 1))
     >>> history = linnet.train(module, X, X**2, epochs=5, random_state=0)
     >>> history.n_epochs, history.outcome.value
     (5, 'epochs_done')
     """
-    _check(module, epochs, batch_size, tol, patience, clip_grad_norm, max_time, n_threads)
+    check_parameters(
+        module, epochs, batch_size, tol, patience, clip_grad_norm, max_time, n_threads, on_epoch
+    )
+    if state is not None and not isinstance(state, TrainingState):
+        raise TypeError(
+            f"state={state!r} is no TrainingState. Write state = linnet.training.TrainingState() "
+            "before the first call, and give it to each."
+        )
     check_choice("scheduler_step", scheduler_step, ("epoch", "batch"))
+    function = losses.resolve(loss)
+    engine_class, reason = choose(engine)
+    target_device = choose_device(device, module, batch_size)
     dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
     rows = read_rows(X, y, sample_weight, dtype=dtype, batch_size=batch_size)
     validation = None
@@ -201,21 +216,27 @@ def train(
         names = ("X_val", "y_val", "sample_weight_val")
         validation = read_rows(X_val, y_val, sample_weight_val, dtype=dtype, names=names)
     elif y_val is not None or sample_weight_val is not None:
-        raise ValueError("y_val is given without X_val: give both, or neither.")
-    function = losses.resolve(loss)
-    engine_class, reason = choose(engine)
-    target_device = choose_device(device, module, batch_size)
+        given = "y_val" if y_val is not None else "sample_weight_val"
+        raise ValueError(f"{given} is given without X_val: give both, or neither.")
+    rows = try_out(module, function, rows, batch_size)
+    if validation is not None:
+        validation = try_out(module, function, validation, batch_size, ("X_val", "y_val"))
     state = TrainingState() if state is None else state
-    history = _start(state, module, optimizer, scheduler, random_state)
-    batch_size = _fit_batch(module, rows, batch_size, history)
+    history = _start(state, module, optimizer, scheduler, scheduler_step, random_state)
     assert state.optimizer is not None and state.generator is not None
+    if history.n_epochs and history.has_validation != (validation is not None):
+        # Losses on other rows: the best of the one kind says nothing of the other.
+        state.best_loss, state.best_weights, state.stale_epochs = math.inf, None, 0
+    batch_size = _fit_batch(state.optimizer, rows, batch_size, history)
+    check_last_batch(module, rows, batch_size)
 
     history.loss, history.n_rows, history.batch_size = function.name, len(rows), batch_size
     history.engine, history.engine_reason = engine_class.name, reason
     history.device, history.has_validation = str(target_device), validation is not None
     per_batch = state.scheduler if scheduler_step == "batch" else None
     home = next((p.device for p in module.parameters()), torch.device("cpu"))
-    with _threads(n_threads), _moved(module, state.optimizer, target_device, home):
+    modules = [m for m in (module, function.function) if isinstance(m, nn.Module)]
+    with threads(n_threads), moved(modules, state.optimizer, target_device, home):
         worker = engine_class(
             module=module,
             loss=function,
@@ -271,18 +292,16 @@ def _loop(
     try:
         for _ in range(epochs):
             started = time.perf_counter()
-            rate = optimizer.param_groups[0]["lr"]
             order = torch.randperm(len(worker.rows), generator=generator) if shuffle else None
             seed = int(torch.randint(2**62, (), generator=generator))
 
             result = worker.epoch(order, seed, deadline)
             loss = worker.evaluate(validation) if validation is not None else math.nan
 
-            rate = optimizer.param_groups[0]["lr"] if worker.batch_scheduler else rate
             history.add_epoch(
                 train_loss=result.loss,
                 validation_loss=loss,
-                learning_rate=float(rate),
+                learning_rate=result.learning_rate,
                 gradient_norm=result.gradient_norm,
                 seconds=time.perf_counter() - started,
             )
@@ -297,7 +316,9 @@ def _loop(
                 outcome = Outcome.NO_IMPROVEMENT if is_train else Outcome.VALIDATION_LEAST
             if outcome is None and time.monotonic() > deadline:
                 outcome = Outcome.TIME_UP
-            if on_epoch is not None and on_epoch(history) is True and outcome is None:
+            # A comparison of NumPy's numbers gives np.True_, which is not True itself.
+            stops = on_epoch(history) if on_epoch is not None else False
+            if isinstance(stops, bool | np.bool_) and stops and outcome is None:
                 outcome = Outcome.STOPPED_BY_CALLBACK
             if outcome is not None:
                 history.outcome = outcome
@@ -306,6 +327,10 @@ def _loop(
         if threading.current_thread() is not threading.main_thread():
             raise
         history.outcome = Outcome.INTERRUPTED
+    if history.outcome is not Outcome.INTERRUPTED and not _is_finite(module):
+        history.outcome = Outcome.NOT_FINITE  # broken by the very last step
+    if history.outcome is Outcome.NOT_FINITE:
+        optimizer.state.clear()  # its moments are not finite either
     failed = history.outcome in (Outcome.NOT_FINITE, Outcome.INTERRUPTED)
     if validation is not None or failed:
         state.latest_weights = None if failed else _copy_weights(module)
@@ -321,10 +346,10 @@ def _judge(
     state.stale_epochs = 0 if monitored < state.best_loss - tol else state.stale_epochs + 1
     if monitored < state.best_loss:
         # The loss of an epoch was measured before its last step: that step may have broken them.
-        if not all(bool(torch.isfinite(p).all()) for p in module.parameters()):
+        if not _is_finite(module):
             return Outcome.NOT_FINITE
-        state.best_loss = monitored
         state.best_weights = _copy_weights(module)
+        state.best_loss = monitored
     return None
 
 
@@ -341,26 +366,51 @@ def _step_scheduler(
 
 
 def _start(
-    state: TrainingState, module: nn.Module, optimizer: Any, scheduler: Any, random_state: Any
+    state: TrainingState,
+    module: nn.Module,
+    optimizer: Any,
+    scheduler: Any,
+    scheduler_step: str,
+    random_state: Any,
 ) -> History:
     """Fill an empty state, or take the module back to where a filled one stopped."""
     if state.history is not None:
+        assert state.optimizer is not None
+        check_optimizer(state.optimizer, module)
         if state.latest_weights is not None:
             module.load_state_dict(state.latest_weights)
             state.latest_weights = None
         return state.history
-    state.optimizer = _make_optimizer(optimizer, module)
-    state.scheduler = scheduler
+    generator, seed = make_generator(random_state)
+    optimizer = _make_optimizer(optimizer, module)
+    scheduler = _make_scheduler(scheduler, optimizer, scheduler_step)
+    state.optimizer, state.scheduler, state.generator = optimizer, scheduler, generator
+    state.history = History(seed=seed, versions=versions())
+    return state.history
+
+
+def _make_scheduler(scheduler: Any, optimizer: torch.optim.Optimizer, scheduler_step: str) -> Any:
     if callable(scheduler) and not isinstance(scheduler, LRScheduler | ReduceLROnPlateau):
-        state.scheduler = scheduler(state.optimizer)
-    if state.scheduler is not None and not hasattr(state.scheduler, "step"):
+        scheduler = scheduler(optimizer)
+    if scheduler is None:
+        return None
+    if not hasattr(scheduler, "step"):
         raise TypeError(
             f"scheduler={scheduler!r} has no step method. Give one of torch.optim.lr_scheduler's "
             "over your optimizer, or a callable that makes one from the optimizer."
         )
-    state.generator, seed = make_generator(random_state)
-    state.history = History(seed=seed, versions=versions())
-    return state.history
+    if getattr(scheduler, "optimizer", optimizer) is not optimizer:
+        raise ValueError(
+            "The scheduler belongs to another optimizer than the one that trains, so it would "
+            "change nothing. Make it from the optimizer that you give, or give a callable: "
+            f"scheduler=lambda optimizer: {type(scheduler).__name__}(optimizer, ...)."
+        )
+    if scheduler_step == "batch" and isinstance(scheduler, ReduceLROnPlateau):
+        raise ValueError(
+            "ReduceLROnPlateau needs the loss of a whole epoch, so scheduler_step='batch' is not "
+            "allowed with it. Write scheduler_step='epoch'."
+        )
+    return scheduler
 
 
 def _make_optimizer(optimizer: Any, module: nn.Module) -> torch.optim.Optimizer:
@@ -371,97 +421,31 @@ def _make_optimizer(optimizer: Any, module: nn.Module) -> torch.optim.Optimizer:
             "with requires_grad=True."
         )
     if not isinstance(optimizer, torch.optim.Optimizer):
-        return solvers.make(optimizer, trained)
-    own = {id(p) for p in trained}
-    if not any(id(p) in own for group in optimizer.param_groups for p in group["params"]):
-        raise ValueError(
-            "The optimizer holds none of the module's parameters, so nothing would be trained. "
-            "Make it from this module: torch.optim.Adam(module.parameters())."
-        )
+        return solvers.make(optimizer, trained, called="optimizer")
+    check_optimizer(optimizer, module)
     return optimizer
 
 
-def make_generator(random_state: Any) -> tuple[torch.Generator, int | None]:
-    """Return a generator of its own, and the seed it began with (None for a given generator)."""
-    if isinstance(random_state, torch.Generator):
-        return random_state, None
-    seed = draw_seed(random_state)
-    return torch.Generator().manual_seed(seed), seed
-
-
-def draw_seed(random_state: Any) -> int:
-    """Return a seed below 2**32: the given whole number, one drawn from a generator, or a new one.
-
-    Raises
-    ------
-    ValueError
-        If `random_state` is none of these.
-    """
-    if random_state is None:
-        return secrets.randbits(32)
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**32, dtype=np.uint64))
-    if isinstance(random_state, np.random.Generator):
-        return int(random_state.integers(2**32))
-    if isinstance(random_state, int | np.integer) and 0 <= int(random_state) < 2**32:
-        return int(random_state)
-    raise ValueError(
-        f"random_state={random_state!r} is not allowed: give a whole number from 0 to 2**32 - 1, "
-        "a numpy RandomState or Generator, a torch.Generator, or None."
-    )
-
-
-def _fit_batch(module: nn.Module, rows: Rows | Stream, batch_size: int, history: History) -> int:
+def _fit_batch(
+    optimizer: torch.optim.Optimizer, rows: Rows | Stream, batch_size: int, history: History
+) -> int:
     if isinstance(rows, Stream):
         return int(rows.loader.batch_size or batch_size)
-    n_rows = len(rows)
+    n_rows, note = len(rows), ""
     if batch_size > n_rows:
-        note = f"batch_size={batch_size} is more than the {n_rows} training rows: taken as {n_rows}"
-        history.notes.append(f"{note}.") if f"{note}." not in history.notes else None
-        batch_size = n_rows
-    norms = nn.modules.batchnorm._BatchNorm
-    if n_rows % batch_size == 1 and any(isinstance(m, norms) for m in module.modules()):
-        raise ValueError(
-            f"{n_rows} rows in batches of {batch_size} leave a last batch of one row, from which "
-            "BatchNorm cannot tell a variance. Change batch_size by one."
-        )
+        note = f"batch_size={batch_size} is more than the {n_rows} training rows: "
+    elif batch_size < n_rows and isinstance(optimizer, solvers.LBFGS):
+        note = f"batch_size={batch_size} is too small for L-BFGS, which needs all rows at once: "
+    if note:
+        note += f"taken as {n_rows}."
+        if note not in history.notes:
+            history.notes.append(note)
+        return n_rows
     return batch_size
 
 
-def _check(
-    module: object,
-    epochs: int,
-    batch_size: int,
-    tol: float,
-    patience: int | None,
-    clip_grad_norm: float | None,
-    max_time: float | None,
-    n_threads: int | None,
-) -> None:
-    """Raise one error that names every parameter out of its range."""
-    if not isinstance(module, nn.Module):
-        made = f"{module.__name__}(...)" if isinstance(module, type) else "nn.Sequential(...)"
-        raise TypeError(
-            f"module is a {type(module).__name__}; it has to be a torch.nn.Module, such as {made}."
-        )
-    whole, positive = (int, np.integer), (int, float, np.number)
-    wrong = [
-        f"{name}={value!r} has to be {allowed}"
-        for name, value, kinds, least, allowed in (
-            ("epochs", epochs, whole, 0, "a whole number of 0 or more"),
-            ("batch_size", batch_size, whole, 1, "a whole number of 1 or more"),
-            ("tol", tol, positive, 0, "a number of 0 or more"),
-            ("patience", patience, (*whole, type(None)), 1, "a whole number of 1 or more, or None"),
-            ("clip_grad_norm", clip_grad_norm, (*positive, type(None)), 1e-300, "above 0, or None"),
-            ("max_time", max_time, (*positive, type(None)), 0, "seconds, 0 or more, or None"),
-            ("n_threads", n_threads, (*whole, type(None)), 1, "1 or more, or None"),
-        )
-        if isinstance(value, bool)
-        or not isinstance(value, kinds)
-        or (value is not None and not value >= least)
-    ]
-    if wrong:
-        raise ValueError("; ".join(wrong) + ".")
+def _is_finite(module: nn.Module) -> bool:
+    return all(bool(torch.isfinite(p).all()) for p in module.parameters())
 
 
 def _copy_weights(module: nn.Module) -> Weights:
@@ -469,44 +453,6 @@ def _copy_weights(module: nn.Module) -> Weights:
         name: value.detach().clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
         for name, value in module.state_dict().items()
     }
-
-
-@contextmanager
-def _threads(n_threads: int | None) -> Iterator[None]:
-    """Let torch use so many threads for a while."""
-    if n_threads is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _moved(
-    module: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device, home: torch.device
-) -> Iterator[None]:
-    """Keep the module and the optimizer's state on a device for a while."""
-    if device == home:
-        yield
-        return
-    _move(module, optimizer, device)
-    try:
-        yield
-    finally:
-        _move(module, optimizer, home)
-
-
-def _move(module: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
-    module.to(device)
-    for values in optimizer.state.values():
-        for name, value in values.items():
-            # Adam's step counts stay on the CPU unless the optimizer is fused or capturable.
-            if isinstance(value, torch.Tensor) and value.ndim > 0:
-                values[name] = value.to(device)
 
 
 def versions() -> dict[str, str]:

@@ -57,8 +57,7 @@ def choose_device(device: str | torch.device, module: nn.Module, batch_size: int
     ValueError
         If the device is unknown or absent.
     """
-    if isinstance(device, torch.device):
-        return device
+    device = str(device) if isinstance(device, torch.device) else device
     if not isinstance(device, str) or not device.startswith("cuda:"):
         check_choice("device", device, DEVICES)
     if device == "auto":

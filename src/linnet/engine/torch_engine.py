@@ -15,8 +15,9 @@ from linnet.data import Rows, Stream
 from linnet.history import EpochResult
 from linnet.losses import Loss
 
-# Numbers that a block of rows may hold in evaluation: bounds the memory of activations.
+# Numbers that a layer may give for a block of rows in evaluation: bounds the memory.
 _EVALUATED_NUMBERS = 2**20
+_EVALUATED_ROWS = 256  # never fewer, unless there are fewer
 
 
 @dataclass
@@ -63,45 +64,54 @@ class TorchEngine:
             The epoch ends early once `time.monotonic` passes it.
         """
         self.module.train()
-        # float64 so that adding up a million batches loses nothing; Apple's GPUs have only 32 bits.
-        total_type = torch.float32 if self.device.type == "mps" else torch.float64
-        total = torch.zeros((), dtype=total_type, device=self.device)
-        n_rows = 0
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        total, n_rows, norm = self._zero(), 0, None
+        step: Any = self.optimizer.step  # torch types its closure as giving a float
+        groups = self.optimizer.param_groups
+        parameters = [p for group in groups for p in group["params"]]
+        rate = groups[0]["lr"]
         with seeded(seed, self.device):
             for x, y, weight in self.rows.batches(self.batch_size, order):
 
                 def closure(x=x, y=y, weight=weight) -> torch.Tensor:
+                    nonlocal norm
                     self.optimizer.zero_grad()
                     loss = self.loss(self.module(x), y, weight)
                     loss.backward()
                     if self.clip_grad_norm is not None:
-                        self._clip(parameters, self.clip_grad_norm)
+                        norm = nn.utils.clip_grad_norm_(parameters, self.clip_grad_norm)
                     return loss
 
-                loss = self.optimizer.step(closure)
+                loss = step(closure)
                 total.add_(loss.detach(), alpha=1 if self.loss.is_sum else len(x))
                 n_rows += len(x)
+                rate = groups[0]["lr"]
                 if self.batch_scheduler is not None:
                     self.batch_scheduler.step()
                 if time.monotonic() > deadline:
                     break
-        norm = self._last_norm if self.clip_grad_norm is not None else _gradient_norm(parameters)
-        return EpochResult(float(total) / max(1, n_rows), float(norm), n_rows)
-
-    def _clip(self, parameters: list[nn.Parameter], greatest: float) -> None:
-        self._last_norm = nn.utils.clip_grad_norm_(parameters, greatest)
+        if n_rows == 0:
+            raise ValueError("The DataLoader gives no batches. Give one whose dataset has items.")
+        norm = _gradient_norm(parameters) if norm is None else norm
+        return EpochResult(float(total) / n_rows, float(norm), float(rate), n_rows)
 
     def evaluate(self, rows: Rows | Stream) -> float:
         """Return the mean loss over other rows, without training."""
         self.module.eval()
-        total, n_rows = 0.0, 0
-        with torch.no_grad():
-            for x, y, weight in rows.batches(_block_size(rows, self.batch_size)):
+        total, n_rows = self._zero(), 0
+        # A DataLoader draws from the global generator even where it does not shuffle.
+        with torch.no_grad(), seeded(0, self.device):
+            for x, y, weight in rows.batches(block_size(self.module, rows, self.batch_size)):
                 loss = self.loss(self.module(x), y, weight)
-                total += float(loss) * (1 if self.loss.is_sum else len(x))
+                total.add_(loss, alpha=1 if self.loss.is_sum else len(x))
                 n_rows += len(x)
-        return float(total) / max(1, n_rows)
+        if n_rows == 0:
+            raise ValueError("The DataLoader gives no batches. Give one whose dataset has items.")
+        return float(total) / n_rows
+
+    def _zero(self) -> torch.Tensor:
+        # float64 so that adding up a million batches loses nothing; Apple's GPUs have only 32 bits.
+        total_type = torch.float32 if self.device.type == "mps" else torch.float64
+        return torch.zeros((), dtype=total_type, device=self.device)
 
 
 def predict(module: nn.Module, X: torch.Tensor, batch_size: int = 1) -> torch.Tensor:
@@ -113,8 +123,9 @@ def predict(module: nn.Module, X: torch.Tensor, batch_size: int = 1) -> torch.Te
     module.eval()
     try:
         with torch.no_grad():
-            block = _block_size(Rows(X, X[:, :0]), batch_size)
-            return torch.cat([module(x) for x in X.split(block)])
+            blocks = X.split(block_size(module, Rows(X, X), batch_size))
+            # A copy, for a forward such as ``x -= mean`` changes its input in place.
+            return torch.cat([module(x.clone()) for x in blocks])
     finally:
         module.train(was_training)
 
@@ -132,7 +143,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
     finally:
         torch.default_generator.set_state(cpu_state)
-        if accelerator is not None:
+        if accelerator is not None and accelerator_state is not None:
             accelerator.set_state(accelerator_state)
 
 
@@ -144,10 +155,13 @@ def _accelerator_generator(device: torch.device) -> torch.Generator | None:
     return torch.mps._get_default_mps_generator() if device.type == "mps" else None
 
 
-def _block_size(rows: Rows | Stream, batch_size: int) -> int:
+def block_size(module: nn.Module, rows: Rows | Stream, batch_size: int) -> int:
+    """Return how many rows to evaluate at once: few enough that activations stay small."""
     if isinstance(rows, Stream):
         return batch_size
-    return max(batch_size, _EVALUATED_NUMBERS // max(1, rows.X[:1].numel()), 1)
+    widest = max((max(p.shape, default=1) for p in module.parameters()), default=1)
+    numbers = max(widest, rows.X[:1].numel(), 1)
+    return max(batch_size, _EVALUATED_ROWS, _EVALUATED_NUMBERS // numbers)
 
 
 def _gradient_norm(parameters: list[nn.Parameter]) -> torch.Tensor | float:

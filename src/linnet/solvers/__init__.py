@@ -33,7 +33,9 @@ SOLVERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 
 
-def make(solver: object, parameters: Any, **options: Any) -> torch.optim.Optimizer:
+def make(
+    solver: object, parameters: Any, *, called: str = "solver", **options: Any
+) -> torch.optim.Optimizer:
     """Turn a name or a factory into an optimizer over the parameters.
 
     Parameters
@@ -43,6 +45,8 @@ def make(solver: object, parameters: Any, **options: Any) -> torch.optim.Optimiz
         ``torch.optim.AdamW``.
     parameters : iterable of torch.nn.Parameter, or of parameter groups
         What the optimizer changes.
+    called : str, default="solver"
+        What messages call the parameter.
     **options
         What the optimizer takes, such as ``lr=1e-3``.
 
@@ -65,18 +69,18 @@ def make(solver: object, parameters: Any, **options: Any) -> torch.optim.Optimiz
     'SGD'
     """
     if isinstance(solver, str):
-        check_choice("solver", solver, SOLVERS)
+        check_choice(called, solver, SOLVERS)
         return SOLVERS[solver](parameters, **options)
     if not callable(solver):
         raise TypeError(
-            f"solver={solver!r} is neither a name nor a factory. Give a name "
+            f"{called}={solver!r} is neither a name nor a factory. Give a name "
             f"({', '.join(SOLVERS)}) or a callable that takes the parameters, such as "
             "torch.optim.AdamW."
         )
     optimizer = solver(parameters, **options)
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(
-            f"solver={solver!r} gave a {type(optimizer).__name__}; it has to give a "
+            f"{called}={solver!r} gave a {type(optimizer).__name__}; it has to give a "
             "torch.optim.Optimizer, as torch.optim.AdamW does."
         )
     return optimizer
