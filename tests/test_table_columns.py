@@ -333,6 +333,27 @@ def test_an_array_is_encoded_alike_whatever_its_layout_and_length():
     np.testing.assert_array_equal(columns.encode_array(X[33_000:33_005]), whole[33_000:33_005])
 
 
+def test_a_weight_counts_a_row_as_often_as_repeating_it():
+    X = np.random.default_rng(0).normal(3, 2, size=(50, 3))
+    weight = np.arange(50) % 4
+    weighted = Columns.for_array(X, sample_weight=weight.astype(float))
+    repeated = Columns.for_array(np.repeat(X, weight, axis=0))
+    np.testing.assert_allclose(weighted.encode_array(X), repeated.encode_array(X), atol=1e-6)
+
+
+def test_values_far_beyond_those_of_the_fit_stay_finite():
+    columns = Columns.for_array(np.array([[1e-30], [3e-30]]))
+    largest = float(np.finfo(np.float32).max)
+    assert columns.encode_array(np.array([[1e300], [-1e300]])).tolist() == [[largest], [-largest]]
+
+
+def test_half_precision_and_months_are_numbers():
+    X = np.array([[1000.0], [3000.0]], dtype=np.float16)
+    assert Columns.for_array(X).encode_array(X).tolist() == [[-1], [1]]
+    months = pd.DataFrame({"m": pd.period_range("2020-01", periods=3, freq="M")})
+    assert described(months) == {"m": ("number", "600 to 602")}
+
+
 def test_integers_and_booleans_are_numbers_in_an_array():
     assert Columns.for_array(np.array([[1], [3]])).encode_array(np.array([[2]])).tolist() == [[0]]
     flags = np.array([[True], [False]])
@@ -560,10 +581,12 @@ def test_infinite_numbers_are_told_with_column_count_and_first_row():
 
 def test_text_among_numbers_is_told_rather_than_made_categories():
     values = [str(i) for i in range(39)]
-    assert sentence_of(Columns.fit, pa.table({"a": [*values, "abc"]})) == (
+    assert sentence_of(Columns.fit, pa.table({"a": [*values, " abc "]})) == (
         "Column 'a' holds text among numbers: 'abc' in row 39 (counted from 0); write a number or "
         "leave the place empty, or pass types={'a': 'category'}."
     )
+    half = pa.table({"a": [*values[:12], *(f"q{i}" for i in range(12))] * 2})
+    assert described(half)["a"][0] == "category"
     assert sentence_of(Columns.fit, pa.table({"a": ["?", *values]})) == (
         "Column 'a' holds text among numbers: '?' (which stands for a missing value in files) in "
         "row 0 (counted from 0); write a number or leave the place empty, or pass "

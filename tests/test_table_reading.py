@@ -73,6 +73,21 @@ def test_quoted_values_may_hold_delimiters_quotes_and_line_ends(tmp_path):
     assert read_table(path).to_pydict() == {"a\nb": ['x, "y"\nz'], "c": [1]}
 
 
+def test_delimiters_inside_text_do_not_pass_for_those_of_the_file(tmp_path):
+    path = written(tmp_path, "notes.csv", "id,a;b;c\n1,x\n2,y;z\n")
+    assert read_table(path).to_pydict() == {"id": [1, 2], "a;b;c": ["x", "y;z"]}
+    path = written(tmp_path, "thousands.tsv", "a\tb\n1,234\t2\n")
+    assert read_table(path)["a"].to_pylist() == ["1,234"]
+
+
+def test_values_of_many_lines_are_read_from_files_of_many_blocks(tmp_path):
+    text = "one line\n" * 20
+    path = written(tmp_path, "texts.csv", "a,b\n" + f'1,"{text}"\n' * 12_000)
+    table = read_table(path)
+    assert table.num_rows == 12_000
+    assert set(table["b"].to_pylist()) == {text}
+
+
 def test_dates_times_and_booleans_in_text_get_types_of_their_own(tmp_path):
     path = written(tmp_path, "typed.csv", "d,t,b\n2024-01-02,2024-01-02T10:00:00,true\n")
     assert read_table(path).to_pydict() == {
@@ -176,8 +191,8 @@ def test_a_missing_file_is_told_with_the_nearest_name_in_its_folder(tmp_path):
     path = tmp_path / "pengiuns.csv"
     assert str(caught.value) == f"There is no file {path}, did you mean 'penguins.csv'?"
     with pytest.raises(FileNotFoundError) as caught:
-        read_table(tmp_path / "other.csv")
-    path = tmp_path / "other.csv"
+        read_table(tmp_path / "p.csv")
+    path = tmp_path / "p.csv"
     assert str(caught.value) == f"There is no file {path}: its folder holds penguins.csv."
     with pytest.raises(FileNotFoundError) as caught:
         read_table(tmp_path / "no" / "other.csv")

@@ -125,18 +125,18 @@ def _looks_like(name: str, column: pa.Array) -> str:
         return "date"
     if not is_text(kind):
         return "number"
-    labels = categories(column).labels
+    codes, labels = categories(column)
     words = {label.strip().lower() for label in labels}
     # Both words of one pair, so that a column of "t" and "no" stays a category.
     if any(words == set(pair) for pair in zip(TRUE_WORDS, FALSE_WORDS, strict=True)):
         return "boolean"
     if read_as_dates(labels):
         return "date"
-    _refuse_text_among_numbers(name, column, labels)
+    _refuse_text_among_numbers(name, codes, labels)
     return "category"
 
 
-def _refuse_text_among_numbers(name: str, column: pa.Array, labels: list[str]) -> None:
+def _refuse_text_among_numbers(name: str, codes: np.ndarray, labels: list[str]) -> None:
     """Refuse a column of text where nearly every value is a number, which is nearly always a slip.
 
     Left alone, one mistyped value would turn a column of measurements into categories.
@@ -146,8 +146,8 @@ def _refuse_text_among_numbers(name: str, column: pa.Array, labels: list[str]) -
     reads = reads_as_number(labels)
     if reads.all() or reads.mean() < 0.9:
         return
-    text = next(label for label, is_read in zip(labels, reads, strict=True) if not is_read)
-    row = column.index(pa.scalar(text, column.type)).as_py()
+    text = labels[int(reads.argmin())]
+    row = int((codes == reads.argmin()).argmax())
     blank = " (which stands for a missing value in files)" if text in MISSING_WORDS else ""
     raise ValueError(
         f"Column {name!r} holds text among numbers: {text!r}{blank} in row {row} (counted from 0); "

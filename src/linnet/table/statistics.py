@@ -40,27 +40,37 @@ def moments(X: np.ndarray, weight: np.ndarray | None = None) -> Moments:
     -------
     Moments
     """
-    if weight is not None:
+    if weight is None:
+        total = float(len(X))
+    else:
         X, weight = X[weight > 0], weight[weight > 0]
-    share = np.full(len(X), 1 / len(X)) if weight is None else weight / weight.sum()  # (N,)
+        total = float(weight.sum())
     low, high = X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
     size = np.maximum(np.abs(low), np.abs(high))
     unit = np.ldexp(1.0, np.frexp(size)[1] - 1)  # (D,)
     unit[size == 0.0] = 1.0
     mean = np.zeros(X.shape[1])
     for block in _blocks(X):
-        mean += share[block] @ (X[block] / unit)
+        mean += _weighted(X[block] / unit, weight, block).sum(axis=0)
+    mean /= total
     error, square = np.zeros_like(mean), np.zeros_like(mean)
     for block in _blocks(X):
         delta = X[block] / unit
         delta -= mean
-        error += share[block] @ delta
-        square += np.einsum("n,nd,nd->d", share[block], delta, delta)
-    deviation = np.sqrt(np.maximum(square - error**2, 0.0)) * unit
+        weighted = _weighted(delta, weight, block)
+        error += weighted.sum(axis=0)
+        square += np.einsum("nd,nd->d", weighted, delta)
+    error /= total
+    deviation = np.sqrt(np.maximum(square / total - error**2, 0.0)) * unit
     mean = (mean + error) * unit
     is_constant = low == high
     mean[is_constant], deviation[is_constant] = low[is_constant], 0.0
     return Moments(mean, deviation, low, high)
+
+
+def _weighted(values: np.ndarray, weight: np.ndarray | None, block: slice) -> np.ndarray:
+    # No matrix product here: its last bits would depend on the number of threads.
+    return values if weight is None else values * weight[block, None]
 
 
 def standardize_into(

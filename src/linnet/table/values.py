@@ -254,7 +254,6 @@ def _parsed_dates(column: pa.Array, name: str) -> pa.Array:
 def _timestamps(text: pa.Array) -> pa.Array:
     """Parse ISO dates; those that name a time zone are turned to UTC, others are taken as UTC."""
     zoned = pc.match_substring_regex(text, r"(Z|[+-]\d{2}:?\d{2})$")
-    zoned = pc.and_(zoned, pc.match_substring_regex(text, r"[T ]"))
     text = pc.if_else(zoned, text, pc.binary_join_element_wise(_with_time(text), "Z", ""))
     return pc.cast(text, pa.timestamp("us", "UTC"))
 
