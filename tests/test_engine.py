@@ -198,7 +198,7 @@ def test_dropout_draws_from_the_seed_of_the_epoch():
 
 def test_the_tutorials_objects_work_unchanged_and_end_near_its_own_loop():
     X, y = sinc_data()
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     model = FeedForwardNN(2, 80, 1)
     hand = copy.deepcopy(model)
     history = linnet.train(
@@ -208,15 +208,14 @@ def test_the_tutorials_objects_work_unchanged_and_end_near_its_own_loop():
         optimizer=torch.optim.Adam(model.parameters(), lr=1e-2),
         epochs=400,
         batch_size=200,
-        random_state=0,
+        random_state=1,
         n_threads=1,
     )
-    # Single epochs jump about at this learning rate.
-    assert 1e-3 < np.median(history.train_loss[-20:]) < 3e-3
-    torch.manual_seed(0)
+    assert 1e-3 < history.train_loss[-1] < 3e-3
+    torch.manual_seed(1)
     by_tutorial = train_by_hand(hand, NumpyDataset(X, y), n_epochs=60)
     assert np.median(history.train_loss[40:60]) == pytest.approx(
-        np.median(by_tutorial[40:]), rel=0.3
+        np.median(by_tutorial[40:]), rel=0.1
     )
 
 

@@ -162,7 +162,8 @@ def train(
     engine : {"auto", "torch", "native"}, default="auto"
         Who does the arithmetic.
     n_threads : int, optional
-        CPU threads during the training; as set in torch, by default.
+        CPU threads during the training. By default as set in torch, but one for networks so small
+        that handing work to a second thread takes longer than the work.
     on_epoch : callable, optional
         ``on_epoch(history)`` is called after each epoch; returning True stops the training.
     progress : bool, default=False

@@ -64,7 +64,15 @@ class LBFGS(torch.optim.LBFGS):
             tolerance_change=tolerance_change,
             line_search_fn="strong_wolfe",
         )
-        self.weight_decay = weight_decay
+        self.param_groups[0]["weight_decay"] = weight_decay
+
+    def __getstate__(self) -> dict[str, Any]:
+        # torch's own leaves out what its LBFGS keeps beside the groups: a copy could not go on.
+        return {
+            **super().__getstate__(),
+            "_params": self._params,
+            "_numel_cache": self._numel_cache,
+        }
 
     def step(self, closure: Callable[[], torch.Tensor]) -> torch.Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Do one iteration.
@@ -85,12 +93,13 @@ class LBFGS(torch.optim.LBFGS):
             loss = closure()
             losses.append(loss.detach())
             penalty = 0.0
-            if self.weight_decay:
+            decay = self.param_groups[0]["weight_decay"]
+            if decay:
                 with torch.no_grad():
                     for parameter in self.param_groups[0]["params"]:
                         if parameter.ndim > 1 and parameter.grad is not None:
-                            penalty = penalty + parameter.square().sum() * self.weight_decay / 2
-                            parameter.grad.add_(parameter, alpha=self.weight_decay)
+                            penalty = penalty + parameter.square().sum() * decay / 2
+                            parameter.grad.add_(parameter, alpha=decay)
             return loss + penalty
 
         super().step(penalised)
