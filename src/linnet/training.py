@@ -25,7 +25,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 import linnet
 from linnet import losses, solvers
 from linnet.data import Rows, Stream, read_rows
-from linnet.engine import TorchEngine, choose, choose_device
+from linnet.engine import TorchEngine, choose, choose_device, choose_threads
 from linnet.engine.placement import moved, threads
 from linnet.history import History, Outcome
 from linnet.preflight import check_last_batch, check_optimizer, check_parameters, try_out
@@ -237,6 +237,7 @@ def train(
     per_batch = state.scheduler if scheduler_step == "batch" else None
     home = next((p.device for p in module.parameters()), torch.device("cpu"))
     modules = [m for m in (module, function.function) if isinstance(m, nn.Module)]
+    n_threads = choose_threads(n_threads, module, batch_size)
     with threads(n_threads), moved(modules, state.optimizer, target_device, home):
         worker = engine_class(
             module=module,

@@ -15,6 +15,10 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 # accelerator: below it a step is shorter than the time that starting its kernels takes there.
 _ACCELERATOR_FROM = 10**7
 
+# Multiply-adds of a step up to which one thread is as fast as two; from there on torch's own count
+# is taken. On busy processors a second thread for less costs a multiple of the step.
+_ONE_THREAD_UP_TO = 5 * 10**6
+
 
 def choose(engine: str) -> tuple[type[TorchEngine], str]:
     """Return the engine's class and one sentence that says why it was chosen.
@@ -82,3 +86,20 @@ def choose_device(device: str | torch.device, module: nn.Module, batch_size: int
 
 def _mps_or_cpu() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def choose_threads(n_threads: int | None, module: nn.Module, batch_size: int) -> int | None:
+    """Return the number of CPU threads to train with; None for the number torch is set to.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        What the user asked for.
+    module : torch.nn.Module
+    batch_size : int
+        Rows of a step.
+    """
+    if n_threads is not None:
+        return n_threads
+    work = sum(p.numel() for p in module.parameters()) * batch_size
+    return 1 if work <= _ONE_THREAD_UP_TO else None

@@ -1,0 +1,143 @@
+"""What the classifiers share: targets that are classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
+
+from linnet import losses
+from linnet.estimators.fitting import NetworkEstimator, Target
+from linnet.estimators.targets import ClassTarget, check_class_target
+
+
+class NetworkClassifier(ClassifierMixin, NetworkEstimator):
+    """A classifier around a network."""
+
+    def _read_target(self, y: Any, name: str) -> np.ndarray:
+        return check_class_target(y, name)
+
+    def _fit_target(self, y: np.ndarray, weight: np.ndarray | None, *, partial: bool) -> Target:
+        return ClassTarget.fit(y, weight, self._classes_to_come if partial else None)
+
+    _classes_to_come: Any = None
+
+    def _class_weighted(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
+        if self.class_weight is None:
+            return weight
+        by_class = compute_sample_weight(self.class_weight, y)
+        return by_class if weight is None else by_class * weight
+
+    def _loss(self, target: Target) -> losses.Loss:
+        if self.loss != "log_loss":
+            return losses.resolve(self.loss)
+        one_logit_each = target.multilabel or target.n_outputs == 1
+        return losses.resolve("binary_log_loss" if one_logit_each else "log_loss")
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Sorted class labels, of shape (L,)."""
+        self._fitted_history("classes_")
+        return self.target_.classes
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None):
+        """Train one epoch on these rows, going on from where the last call stopped.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (N, D)
+        y : array-like of shape (N,), or (N, L) of zeros and ones
+        sample_weight : array-like of shape (N,), optional
+        classes : array-like of shape (L,)
+            All classes that may ever come; needed in the first call only.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing in the first call, or as `fit`.
+        AttributeError
+            For solver="lbfgs", which needs all rows at once.
+        """
+        if not hasattr(self, "module_") and classes is None and np.ndim(y) == 1:
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: write "
+                "partial_fit(X, y, classes=[...]) with every class that may come."
+            )
+        self._classes_to_come = classes
+        try:
+            return self._partial_fit(X, y, sample_weight)
+        finally:
+            del self._classes_to_come
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N, L)
+            Rows sum to 1; for multilabel targets each column is the probability of its label.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If X does not have the columns of the fit, or holds NaN or infinity.
+        """
+        outputs = self._outputs(X).double()
+        loss = self._loss(self.target_)
+        with torch.no_grad():
+            if loss.compares != "anything":
+                probabilities = loss.link(outputs)
+            elif self.target_.multilabel or self.target_.n_outputs == 1:
+                probabilities = torch.sigmoid(outputs)
+            else:
+                probabilities = torch.softmax(outputs, dim=-1)
+        one = probabilities.numpy()
+        if self.target_.n_outputs == 1 and not self.target_.multilabel:
+            return np.hstack([1 - one, one])
+        return one
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithm of `predict_proba`, of shape (N, L)."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the class of each row.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N,), or (N, L) of zeros and ones for multilabel targets
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If X does not have the columns of the fit, or holds NaN or infinity.
+        """
+        probabilities = self.predict_proba(X)
+        if self.target_.multilabel:
+            return (probabilities > 0.5).astype(np.int64)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

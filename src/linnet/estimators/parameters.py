@@ -1,0 +1,281 @@
+"""The parameters of the estimators: their legal values, and what to write instead of others."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
+
+from linnet.engine.choice import ENGINES
+from linnet.estimators.schedules import SCHEDULES
+from linnet.network import ACTIVATIONS, INITIALIZATIONS
+from linnet.solvers import SOLVERS
+from linnet.spelling import check_choice, did_you_mean
+
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+_FRACTION = Interval(Real, 0, 1, closed="left")
+
+# scikit-learn's table of legal values, for what scikit-learn's MLP has and what linnet adds.
+CONSTRAINTS: dict[str, list] = {
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "output_activation": [StrOptions(set(ACTIVATIONS))],
+    "initialization": [StrOptions(set(INITIALIZATIONS))],
+    "dropout": [_FRACTION],
+    "quantile": [Interval(Real, 0, 1, closed="neither")],
+    "class_weight": [dict, StrOptions({"balanced"}), None],
+    "solver": [StrOptions(set(SOLVERS)), callable],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [StrOptions(set(SCHEDULES))],
+    "learning_rate_init": [_POSITIVE],
+    "power_t": [Interval(Real, 0, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state", np.random.Generator],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [_FRACTION],
+    "beta_1": [_FRACTION],
+    "beta_2": [_FRACTION],
+    "epsilon": [_POSITIVE],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+    "scale_X": ["boolean"],
+    "scale_y": ["boolean"],
+    "column_types": [dict, None],
+    "dtype": [StrOptions({"float32", "float64"})],
+    "clip_grad_norm": [_POSITIVE, None],
+    "max_time": [Interval(Real, 0, None, closed="left"), None],
+    "engine": [StrOptions(set(ENGINES))],
+    "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+}
+
+# What people write who come from elsewhere, and what it is called here.
+_INSTEAD = {
+    "max_fun": "max_iter, or max_time for a limit in seconds",
+    "lr": "learning_rate_init",
+    "epochs": "max_iter",
+    "n_epochs": "max_iter",
+    "max_epochs": "max_iter",
+    "optimizer": "solver",
+    "optimizer_class": "solver",
+    "criterion": "loss",
+    "loss_function": "loss",
+    "weight_decay": "alpha",
+    "l2": "alpha",
+    "patience": "n_iter_no_change together with early_stopping=True",
+    "seed": "random_state",
+    "hidden": "hidden_layer_sizes",
+    "hidden_size": "hidden_layer_sizes",
+    "hidden_units": "hidden_layer_sizes",
+    "scheduler": "learning_rate, such as learning_rate='cosine'",
+    "betas": "beta_1 and beta_2",
+    "eps": "epsilon",
+    "n_jobs": "n_threads",
+    "validation_split": "validation_fraction together with early_stopping=True",
+    "tolerance": "tol",
+    "standardize": "scale_X and scale_y",
+}
+
+
+def check_names(estimator: type, parameters: dict[str, Any]) -> None:
+    """Raise TypeError, with what to write instead, for parameters that an estimator has not.
+
+    Every one of them is told at once.
+    """
+    known = estimator._get_param_names()  # pyright: ignore[reportAttributeAccessIssue]
+    faults = []
+    for name in parameters:
+        if name in known:
+            continue
+        instead = _INSTEAD.get(name)
+        if instead is not None and instead.split()[0].strip(",") in known:
+            faults.append(f"{estimator.__name__} has no parameter {name!r}: write {instead}")
+        else:
+            hint = did_you_mean(name, known) or f"; it has {', '.join(known)}"
+            faults.append(f"{estimator.__name__} has no parameter {name!r}{hint}")
+    if faults:
+        raise TypeError(". ".join(faults) + ("" if faults[-1].endswith("?") else "."))
+
+
+def check_parameters(estimator: Any) -> None:
+    """Raise one error that names every parameter of an estimator that is out of its range."""
+    faults = []
+    for name, value in estimator.get_params(deep=False).items():
+        constraints = estimator._parameter_constraints.get(name)
+        if constraints is None:
+            continue
+        try:
+            words = [c for c in constraints if isinstance(c, StrOptions)]
+            if isinstance(value, str) and words:
+                check_choice(name, value, sorted(words[0].options))
+            validate_parameter_constraints(
+                {name: constraints}, {name: value}, type(estimator).__name__
+            )
+        except ValueError as fault:
+            faults.append(str(fault))
+    if faults:
+        raise InvalidParameterError(" ".join(faults))
+
+
+def keep(estimator: Any, arguments: dict[str, Any]) -> None:
+    """Set each argument of `__init__` as an attribute of its name, untouched."""
+    for name in estimator._get_param_names():
+        setattr(estimator, name, arguments[name])
+
+
+# One description for each parameter; the classes' docstrings and the shell's help are made of it.
+# "{default}" becomes the default of the class.
+DESCRIPTIONS: dict[str, tuple[str, str]] = {
+    "module": (
+        "torch.nn.Module or callable",
+        "A module, which is copied with its weights; or a function of (number of inputs, number "
+        "of outputs) that returns one. Lazy modules take their sizes from X.",
+    ),
+    "hidden_layer_sizes": (
+        "int or sequence of int, default={default}",
+        "Neurons of each hidden layer.",
+    ),
+    "activation": (
+        "str, default={default}",
+        f"Activation of the hidden layers: {', '.join(ACTIVATIONS)}.",
+    ),
+    "output_activation": (
+        "str, default={default}",
+        "Activation of the output layer. One that is bounded needs scale_y=False.",
+    ),
+    "dropout": (
+        "float, default={default}",
+        "Fraction of hidden activations set to zero in training, from 0 to below 1.",
+    ),
+    "initialization": (
+        '{{"glorot_uniform", "he_uniform", "torch"}}, default={default}',
+        "How weights start; see `linnet.network.mlp`.",
+    ),
+    "class_weight": (
+        'dict, "balanced" or None, default={default}',
+        "Weight of each class; balanced: in inverse proportion to its rows.",
+    ),
+    "quantile": (
+        "float, default={default}",
+        'The quantile that loss="quantile" predicts, between 0 and 1.',
+    ),
+    "solver": (
+        "str or callable, default={default}",
+        f"Optimizer: {', '.join(SOLVERS)}; or a callable that makes one from the parameters, its "
+        "rate and penalty set, such as functools.partial(torch.optim.AdamW, lr=1e-3).",
+    ),
+    "alpha": (
+        "float, default={default}",
+        "Strength of the penalty on squared weights (biases are free), as in scikit-learn: "
+        "alpha / 2 * sum(w**2) / rows of a batch. With adamw its decoupled weight decay.",
+    ),
+    "batch_size": (
+        'int or "auto", default={default}',
+        "Rows of a step; auto: 200, or all rows if they are fewer. lbfgs takes all rows.",
+    ),
+    "learning_rate": (
+        "str, default={default}",
+        "Schedule of the learning rate: constant; invscaling (falls with rows seen); adaptive "
+        "(divided by 5 when the loss stalls); cosine (falls to 0 over max_iter); one_cycle (rises, "
+        "then falls as cosine).",
+    ),
+    "learning_rate_init": ("float, default={default}", "Initial, and greatest, learning rate."),
+    "power_t": ("float, default={default}", 'Exponent of learning_rate="invscaling".'),
+    "max_iter": ("int, default={default}", "Greatest number of epochs (passes over the rows)."),
+    "shuffle": ("bool, default={default}", "Draw a new order of the rows for each epoch."),
+    "random_state": (
+        "int, RandomState, Generator or None, default={default}",
+        "Decides initial weights, split, order of rows and dropout; None: different each time.",
+    ),
+    "tol": (
+        "float, default={default}",
+        "The least improvement of the loss that counts as one.",
+    ),
+    "verbose": ("bool, default={default}", "Show a progress bar on the standard error stream."),
+    "warm_start": ("bool, default={default}", "Let fit go on from where the last fit stopped."),
+    "momentum": ("float, default={default}", "Momentum of sgd, from 0 to 1."),
+    "nesterovs_momentum": ("bool, default={default}", "Whether sgd's momentum is Nesterov's."),
+    "early_stopping": (
+        "bool, default={default}",
+        "Hold validation rows out and stop where their loss is least; the best epoch's weights are "
+        "kept.",
+    ),
+    "validation_fraction": (
+        "float, default={default}",
+        "Fraction of rows held out for early_stopping.",
+    ),
+    "beta_1": ("float, default={default}", "Decay of Adam's mean of gradients."),
+    "beta_2": ("float, default={default}", "Decay of Adam's mean of squared gradients."),
+    "epsilon": ("float, default={default}", "Added to Adam's denominator."),
+    "n_iter_no_change": (
+        "int or inf, default={default}",
+        "Stop after so many epochs in which the loss (of the validation rows if there are some) "
+        "did not improve by tol.",
+    ),
+    "scale_X": ("bool, default={default}", "Standardise the columns of X."),
+    "scale_y": (
+        "bool, default={default}",
+        "Standardise y for the training (not for loss=poisson).",
+    ),
+    "column_types": (
+        "dict of str to str or None, default={default}",
+        "Types of columns of a frame that should not be inferred: number, category, boolean, date, "
+        "ignore.",
+    ),
+    "dtype": (
+        '{{"float32", "float64"}}, default={default}',
+        "Numbers of the network: 7 or 16 digits.",
+    ),
+    "clip_grad_norm": (
+        "float or None, default={default}",
+        "Greatest Euclidean norm of a step's gradient.",
+    ),
+    "max_time": ("float or None, default={default}", "Seconds after which the training ends."),
+    "device": ('{{"auto", "cpu", "cuda", "mps"}}, default={default}', "Where to train."),
+    "engine": (
+        '{{"auto", "torch", "native"}}, default={default}',
+        "Who does the arithmetic.",
+    ),
+    "n_threads": (
+        "int or None, default={default}",
+        "CPU threads during the training; None: as torch is set.",
+    ),
+}
+_LOSS = {
+    "MLPRegressor": "squared_error, absolute_error, smooth_l1, huber, poisson (log link) or "
+    "quantile.",
+    "MLPClassifier": "log_loss, the cross-entropy.",
+    "ModuleRegressor": "A name as in MLPRegressor, a torch loss such as nn.HuberLoss(), or any "
+    "loss(prediction, target).",
+    "ModuleClassifier": "log_loss, a torch loss such as nn.CrossEntropyLoss(label_smoothing=0.1), "
+    "or any loss(logits, class numbers).",
+}
+
+
+def documented(cls: type) -> type:
+    """Put the descriptions of its parameters into a class's docstring."""
+    lines = ["Parameters", "    ----------"]
+    for name, parameter in inspect.signature(cls).parameters.items():
+        is_loss = name == "loss"
+        kinds = "str, torch loss or callable" if cls.__name__.startswith("Module") else "str"
+        described = (kinds + ", default={default}", _LOSS[cls.__name__])
+        kind, text = described if is_loss else DESCRIPTIONS[name]
+        lines.append(f"    {name} : {kind.format(default=repr(parameter.default))}")
+        lines += textwrap.wrap(text, 88, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    cls.__doc__ = (cls.__doc__ or "").replace("{parameters}", "\n".join(lines))
+    return cls
