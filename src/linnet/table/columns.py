@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import DTypeLike
 
 from linnet.spelling import did_you_mean
 from linnet.table.array_checks import check_finite, check_n_columns, counted
@@ -167,7 +168,7 @@ class Columns:
         columns = tuple(NumberColumn(f"x{i}", *row, n_missing=0) for i, row in enumerate(rows))
         return cls(columns, is_array=True)
 
-    def encode(self, frame: object) -> np.ndarray:
+    def encode(self, frame: object, dtype: DTypeLike = np.float32) -> np.ndarray:
         """Turn a table into the inputs of a network.
 
         Columns are found by name, in any order; others are ignored.
@@ -175,10 +176,12 @@ class Columns:
         Parameters
         ----------
         frame : data frame of N rows (pandas, polars, pyarrow)
+        dtype : dtype, default=float32
+            Of the inputs.
 
         Returns
         -------
-        ndarray of shape (N, D), float32, C-contiguous
+        ndarray of shape (N, D) of `dtype`, C-contiguous
 
         Raises
         ------
@@ -196,7 +199,7 @@ class Columns:
         used = [column for column in self._columns if not isinstance(column, LeftOutColumn)]
         n_rows = len(next(iter(table.values())))
         # Filled column by column, each contiguous, and turned to rows once at the end.
-        encoded = np.empty((self.n_features, n_rows), dtype=np.float32)
+        encoded = np.empty((self.n_features, n_rows), dtype=dtype)
         start = 0
         for column in used:
             check_known(column.name, table[column.name])
@@ -205,16 +208,18 @@ class Columns:
             start = stop
         return np.ascontiguousarray(encoded.T)
 
-    def encode_array(self, X: np.ndarray) -> np.ndarray:
+    def encode_array(self, X: np.ndarray, dtype: DTypeLike = np.float32) -> np.ndarray:
         """Turn an array, whose columns are those of the fit in their order, into inputs.
 
         Parameters
         ----------
         X : ndarray of shape (N, number of input columns)
+        dtype : dtype, default=float32
+            Of the inputs.
 
         Returns
         -------
-        ndarray of shape (N, D), float32, C-contiguous
+        ndarray of shape (N, D) of `dtype`, C-contiguous
 
         Raises
         ------
@@ -234,10 +239,10 @@ class Columns:
                     f"{listed(map(repr, self.names))}."
                 )
             check_finite(X, column_names=names)
-            return self.encode(pa.table(dict(zip(names, X.T.copy(), strict=True))))
+            return self.encode(pa.table(dict(zip(names, X.T.copy(), strict=True))), dtype)
         check_finite(X)
         center, scale = self._center_and_scale
-        return standardize_into(np.empty(X.shape, dtype=np.float32), X, center, scale)
+        return standardize_into(np.empty(X.shape, dtype=dtype), X, center, scale)
 
     @property
     def names(self) -> list[str]:
