@@ -328,6 +328,8 @@ _TORCH_LINKS: dict[Any, tuple[Callable[..., torch.Tensor], str]] = {
 }
 _TORCH_LINKS[nn.NLLLoss] = (torch.exp, "classes")
 _TORCH_LINKS[nn.MultiMarginLoss] = (_identity, "classes")
+# By name, for model files.
+TORCH_LOSSES = {kind.__name__: kind for kind in _TORCH_LINKS}
 
 # Least and greatest target that a loss has a meaning for.
 _RANGES: dict[type[Any], tuple[float, float | None]] = {
