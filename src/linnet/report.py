@@ -216,7 +216,10 @@ def _codes(columns: Sequence[Any]) -> list[np.ndarray]:
             counts[label] = counts.get(label, 0) + 1
     kept = sorted(counts, key=lambda label: -counts[label])[:254]
     code = {label: float(i) for i, label in enumerate(kept)}
-    return [np.array([code.get(label, np.nan) for label in part]) for part in labels]
+    missing = float("nan")
+    return [
+        np.array([missing if v is None else code.get(v, missing) for v in part]) for part in labels
+    ]
 
 
 def task_of(target: Any) -> str:

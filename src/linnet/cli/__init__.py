@@ -1,0 +1,69 @@
+"""The shell: each command parses, makes one library call, and prints.
+
+Data goes to standard output, talk to standard error. Exit codes: 0 done; 1 the data or the run;
+2 usage; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from linnet.cli.demo import demo
+from linnet.cli.evaluate import evaluate
+from linnet.cli.fit import fit
+from linnet.cli.info import info
+from linnet.cli.plot import plot
+from linnet.cli.predict import predict
+from linnet.cli.show import show
+from linnet.cli.talk import printable, say
+
+app = typer.Typer(
+    name="linnet",
+    help="Train neural networks on tables: from a file to a trained network, its pictures and its "
+    "predictions.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (demo, fit, predict, evaluate, plot, show, info):
+    app.command()(command)
+
+
+def _version(value: bool) -> None:
+    if value:
+        import linnet
+
+        print(f"linnet {linnet.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one sentence and an exit code."""
+    try:
+        app()
+    except BrokenPipeError:
+        # The reader of a pipe has gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (ValueError, TypeError, OSError, MemoryError) as fault:
+        if os.environ.get("LINNET_TRACEBACK"):
+            raise
+        sentence = str(fault) or "There is not enough memory for this. Give fewer rows or columns."
+        if isinstance(fault, OSError) and fault.strerror:
+            sentence = f"{fault.filename}: {fault.strerror}." if fault.filename else fault.strerror
+        say(f"linnet: {printable(sentence)}", style="bold red")
+        sys.exit(1)

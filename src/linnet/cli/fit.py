@@ -1,0 +1,202 @@
+"""``linnet fit``: from a table to a trained network."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from linnet.cli.options import (
+    Delimiter,
+    Encoding,
+    Force,
+    Json,
+    Progress,
+    TableFile,
+    names,
+    sizes,
+)
+from linnet.cli.talk import print_json, print_table, say, say_warnings
+
+
+def fit(
+    file: TableFile,
+    target: Annotated[str, typer.Option("--target", "-t", help="Column to predict.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Model file.", show_default="FILE's name .linnet"),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="Columns to predict from, a,b,c.", show_default="all but the target"),
+    ] = None,
+    column_types: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column-type",
+            help="Type of a column, NAME=TYPE: number, category, boolean, date, ignore. May be "
+            "repeated.",
+            show_default="inferred",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="regression or classification.", show_default="from the target"),
+    ] = None,
+    test_size: Annotated[
+        float, typer.Option(help="Fraction of rows held out for the scores; 0 for none.")
+    ] = 0.2,
+    hidden: Annotated[
+        str, typer.Option("--hidden", "--hidden-layer-sizes", help="Neurons of each hidden layer.")
+    ] = "128,128",
+    activation: Annotated[str, typer.Option(help="Activation of the hidden layers.")] = "silu",
+    loss: Annotated[
+        str | None, typer.Option(help="Loss.", show_default="squared_error or log_loss")
+    ] = None,
+    dropout: Annotated[float, typer.Option(help="Fraction of hidden activations left out.")] = 0.0,
+    solver: Annotated[str, typer.Option(help="Optimizer.")] = "adamw",
+    alpha: Annotated[float, typer.Option(help="Weight decay.")] = 0.01,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Rows of a step.", show_default="32 to 1024, by the rows")
+    ] = None,
+    learning_rate: Annotated[
+        str, typer.Option(help="Schedule of the learning rate.")
+    ] = "one_cycle",
+    learning_rate_init: Annotated[float, typer.Option(help="Greatest learning rate.")] = 0.01,
+    epochs: Annotated[
+        int, typer.Option("--epochs", "--max-iter", help="Greatest number of epochs.")
+    ] = 200,
+    validation_fraction: Annotated[
+        float, typer.Option(help="Fraction of the fitted rows that choose the best epoch.")
+    ] = 0.15,
+    n_iter_no_change: Annotated[
+        int | None,
+        typer.Option(help="Stop after so many epochs without improvement.", show_default="never"),
+    ] = None,
+    max_time: Annotated[
+        float | None, typer.Option(help="Seconds to train for.", show_default="no limit")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", "--random-state", help="Decides everything random."),
+    ] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, native or torch.")] = "auto",
+    n_threads: Annotated[
+        int | None, typer.Option(help="CPU threads.", show_default="by the network")
+    ] = None,
+    drop_missing_target: Annotated[
+        bool, typer.Option("--drop-missing-target", help="Leave out rows without a target.")
+    ] = False,
+    encoding: Encoding = "utf-8",
+    delimiter: Delimiter = None,
+    force: Force = False,
+    progress: Progress = True,
+    as_json: Json = False,
+) -> None:
+    """Train a network on a table and write it to a file.
+
+    The scores at the end are on rows that the network never saw, beside two baselines on the same
+    rows.
+
+    Example: linnet fit examples/concrete.csv --target strength_mpa -o concrete.linnet
+    """
+    from linnet.cli.fitting import Job, describe_fit, run
+    from linnet.estimators import MLPClassifier, MLPRegressor
+    from linnet.estimators.parameters import check_parameters
+    from linnet.model_file import check_writable
+
+    output = Path(f"{file.name.split('.')[0]}.linnet") if output is None else output
+    settings: dict[str, Any] = {
+        "hidden_layer_sizes": sizes(hidden),
+        "activation": activation,
+        "dropout": dropout,
+        "solver": solver,
+        "alpha": alpha,
+        "batch_size": "auto" if batch_size is None else batch_size,
+        "learning_rate": learning_rate,
+        "learning_rate_init": learning_rate_init,
+        "max_iter": epochs,
+        "early_stopping": validation_fraction > 0 and solver != "lbfgs",
+        "validation_fraction": validation_fraction,
+        "n_iter_no_change": float("inf") if n_iter_no_change is None else n_iter_no_change,
+        "max_time": max_time,
+        "random_state": seed,
+        "column_types": _types(column_types),
+        "device": device,
+        "engine": engine,
+        "n_threads": n_threads,
+        "verbose": progress,
+    }
+    if loss is not None:
+        settings["loss"] = loss
+    if task not in (None, "regression", "classification"):
+        raise typer.BadParameter(f"--task {task!r}: write regression or classification.")
+    if not 0 <= test_size < 1:
+        raise typer.BadParameter(f"--test-size {test_size:g}: write a fraction from 0 to below 1.")
+    try:
+        check_parameters((MLPClassifier if loss == "log_loss" else MLPRegressor)(**settings))
+    except ValueError as fault:
+        raise typer.BadParameter(str(fault)) from None
+    check_writable(output, overwrite=force)
+
+    job = Job(
+        file=file,
+        target=target,
+        output=output,
+        features=names(features),
+        task=task,
+        test_size=test_size,
+        settings=settings,
+        has_batch_size=batch_size is not None,
+        drop_missing_target=drop_missing_target,
+        encoding=encoding,
+        delimiter=delimiter,
+        overwrite=force,
+    )
+    started = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = run(job)
+    say_warnings(caught)
+    document = describe_fit(result, time.perf_counter() - started)
+    if as_json:
+        print_json(document)
+    elif document["scores"]:
+        header = ["on rows never seen", *next(iter(document["scores"].values()))]
+        rows = [[name, *scores.values()] for name, scores in document["scores"].items()]
+        print_table(header, rows, title=f"{document['n_test']:,} test rows")
+    _say_end(document, file)
+    if document["outcome"] == "interrupted":
+        raise typer.Exit(130)
+
+
+def _types(given: list[str] | None) -> dict[str, str] | None:
+    if not given:
+        return None
+    pairs = [item.rpartition("=") for item in given]
+    if any(not name or not kind for name, _, kind in pairs):
+        raise typer.BadParameter(
+            f"--column-type {', '.join(given)}: write NAME=TYPE, such as --column-type zip=category."
+        )
+    return {name: kind for name, _, kind in pairs}
+
+
+def _say_end(document: dict[str, Any], file: Path) -> None:
+    say(
+        f"{document['outcome_sentence']} Epoch {document['best_epoch']} of "
+        f"{document['n_epochs']} was best; {document['seconds']:.1f} s in all; engine: "
+        f"{document['engine']}."
+    )
+    model = os.fspath(document["model"])
+    say(f"Wrote {model}. Next:", style="green")
+    for line in (
+        f"linnet predict {model} NEW_ROWS.csv -o predictions.csv",
+        f"linnet plot {model} {file} -o pictures",
+        f"linnet show {model}",
+    ):
+        say(f"  {line}")

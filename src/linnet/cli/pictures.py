@@ -1,0 +1,142 @@
+"""The work of ``linnet plot`` behind its options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from linnet.cli import tables
+from linnet.model_file import check_writable, load
+from linnet.plots import (
+    ErrorHistogramDisplay,
+    LossCurveDisplay,
+    ParityDisplay,
+    ResidualDisplay,
+    SurfaceDisplay,
+    save_figure,
+)
+from linnet.spelling import check_choice
+
+KINDS = ("loss", "parity", "residuals", "errors", "confusion", "surface")
+
+
+@dataclass
+class Drawing:
+    """What was asked for; see the options of ``linnet plot``."""
+
+    model: Path
+    file: Path | None
+    folder: Path
+    kinds: list[str] | None
+    features: list[str] | None
+    unit: str | None
+    width: int
+    rows: str | None
+    encoding: str
+    delimiter: str | None
+    overwrite: bool
+
+
+def draw(job: Drawing) -> list[Path]:
+    """Draw and write the pictures; return their paths."""
+    for kind in job.kinds or ():
+        check_choice("--kind", kind, KINDS)
+    estimator = load(job.model)
+    pictures: dict[str, Callable[[], Any]] = {
+        "loss": lambda: LossCurveDisplay.from_estimator(estimator, draw=False)
+    }
+    if job.file is not None:
+        pictures |= _of_table(job, estimator)
+    wanted = job.kinds or list(pictures)
+    for kind in wanted:
+        if kind not in pictures:
+            raise ValueError(_absent(kind, job.file, estimator))
+    paths = [job.folder / f"{kind}.png" for kind in wanted]
+    if not job.folder.parent.is_dir():
+        raise FileNotFoundError(f"The folder {job.folder.parent} does not exist. Make it first.")
+    if job.folder.exists() and not job.folder.is_dir():
+        raise NotADirectoryError(f"{job.folder} is a file. Give the name of a folder.")
+    for path in paths:
+        if job.folder.exists():
+            check_writable(path, overwrite=job.overwrite)
+    displays = [pictures[kind]() for kind in wanted]
+    job.folder.mkdir(exist_ok=True)
+    for display, path in zip(displays, paths, strict=True):
+        save_figure(display, path, width=job.width, overwrite=job.overwrite)
+    return paths
+
+
+def _of_table(job: Drawing, estimator: Any) -> dict[str, Callable[[], Any]]:
+    assert job.file is not None
+    table = tables.read(
+        job.file, encoding=job.encoding, delimiter=job.delimiter, estimator=estimator
+    )
+    target = tables.target_name(estimator)
+    chosen = tables.chosen_rows(job.rows, job.file, table, estimator)
+    everything = table
+    if chosen is not None:
+        table = table.take(chosen)
+    y = tables.target_values(table, target)
+    X = tables.inputs(estimator, table)
+    named = {"target_name": target, "unit": job.unit}
+    pictures: dict[str, Callable[[], Any]] = {}
+    if hasattr(estimator, "predict_proba"):
+        pictures["confusion"] = lambda: _confusion(y, estimator.predict(X), estimator.classes_)
+    else:
+        predicted = estimator.predict(X)
+        y = y.astype(np.float64)
+        pictures["parity"] = lambda: ParityDisplay.from_predictions(
+            y, predicted, draw=False, **named
+        )
+        pictures["residuals"] = lambda: ResidualDisplay.from_predictions(
+            y, predicted, draw=False, **named
+        )
+        pictures["errors"] = lambda: _errors(estimator, everything, target, chosen, named)
+    numeric = [name for name, kind in estimator.columns_.types.items() if kind == "number"]
+    few = len(estimator.columns_.names) <= 2 and len(numeric) == len(estimator.columns_.names)
+    if job.features or few or (job.kinds and "surface" in job.kinds):
+        features = job.features or numeric[:2]
+        pictures["surface"] = lambda: SurfaceDisplay.from_estimator(
+            estimator, X, y, features=features, draw=False, **named
+        )
+    return pictures
+
+
+def _errors(
+    estimator: Any, table: pa.Table, target: str, chosen: np.ndarray | None, named: dict[str, Any]
+) -> Any:
+    """Errors of the whole table by training, validation and test rows, where these are known."""
+    has_target = tables.rows_with_target(table, target)
+    table = table.take(has_target)
+    y = tables.target_values(table, target).astype(np.float64)
+    groups = None
+    if chosen is not None:
+        part_of = {row: part for part, rows in estimator.history_.split.items() for row in rows}
+        groups = np.array([part_of.get(row, "other") for row in has_target.tolist()])
+    predicted = estimator.predict(tables.inputs(estimator, table))
+    return ErrorHistogramDisplay.from_predictions(y, predicted, groups=groups, draw=False, **named)
+
+
+def _confusion(y: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> Any:
+    from matplotlib.figure import Figure
+    from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
+
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    matrix = confusion_matrix(y, predicted, labels=classes)
+    display = ConfusionMatrixDisplay(matrix, display_labels=classes)
+    rotation = "horizontal" if len(classes) <= 6 else "vertical"
+    display.plot(ax=figure.subplots(), cmap="cividis", xticks_rotation=rotation)
+    return figure
+
+
+def _absent(kind: str, file: Path | None, estimator: Any) -> str:
+    if file is None:
+        return f"The picture {kind!r} needs a table. Write linnet plot MODEL FILE --kind {kind}."
+    if hasattr(estimator, "predict_proba"):
+        return f"The picture {kind!r} is for numbers; this model predicts classes. Draw confusion."
+    return f"The picture {kind!r} is for classes; this model predicts numbers. Draw parity."

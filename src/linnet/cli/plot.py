@@ -1,0 +1,70 @@
+"""``linnet plot``: the pictures of a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linnet.cli.options import Delimiter, Encoding, Force, Json, ModelFile, Rows, names
+from linnet.cli.talk import print_json, say
+
+
+def plot(
+    model: ModelFile,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="Table to draw; without it only the loss is drawn."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the pictures; made if absent.")
+    ] = Path("pictures"),
+    kinds: Annotated[
+        str | None,
+        typer.Option(
+            "--kind",
+            help="Some of loss, parity, residuals, errors, confusion, surface.",
+            show_default="all that fit the model",
+        ),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            help="One or two number columns for the surface, a,b.",
+            show_default="both, if there are two",
+        ),
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of the target, such as MPa.")] = None,
+    width: Annotated[int, typer.Option(help="Pixels.")] = 800,
+    rows: Rows = None,
+    encoding: Encoding = "utf-8",
+    delimiter: Delimiter = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Draw a model: loss curve, predictions, residuals, errors, surface.
+
+    Example: linnet plot concrete.linnet examples/concrete.csv --features age_day,cement -o pictures
+    """
+    from linnet.cli.pictures import Drawing, draw
+
+    written = draw(
+        Drawing(
+            model=model,
+            file=file,
+            folder=output,
+            kinds=names(kinds),
+            features=names(features),
+            unit=unit,
+            width=width,
+            rows=rows,
+            encoding=encoding,
+            delimiter=delimiter,
+            overwrite=force,
+        )
+    )
+    for path in written:
+        say(f"Wrote {path}.", style="green")
+    if as_json:
+        print_json({"command": "plot", "files": [str(path) for path in written]})

@@ -1,0 +1,66 @@
+"""``linnet predict``: predictions for new rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linnet.cli.options import Delimiter, Encoding, Force, Json, ModelFile, TableFile
+from linnet.cli.talk import print_json, say
+
+
+def predict(
+    model: ModelFile,
+    file: TableFile,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File to write, .csv, .tsv, .parquet or .feather.",
+            show_default="standard output, as CSV",
+        ),
+    ] = None,
+    only_predictions: Annotated[
+        bool, typer.Option("--only-predictions", help="Leave the table's own columns out.")
+    ] = False,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Add each class's probability.")
+    ] = False,
+    encoding: Encoding = "utf-8",
+    delimiter: Delimiter = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Predict the target of every row of a table.
+
+    Columns are found by name, in any order; the target may be there or not. The predictions stand
+    in a new last column.
+
+    Example: linnet predict concrete.linnet examples/concrete.csv -o predictions.csv
+    """
+    import sys
+
+    from linnet.cli import tables
+    from linnet.cli.writing import check_output, write_table
+    from linnet.model_file import load
+
+    if output is not None:
+        check_output(output, overwrite=force)
+    estimator = load(model)
+    table = tables.read(file, encoding=encoding, delimiter=delimiter, estimator=estimator)
+    predicted = tables.predictions(estimator, table, probabilities=probabilities)
+    if not only_predictions:
+        predicted = tables.beside(table, predicted)
+    if output is not None:
+        write_table(predicted, output)
+        say(f"Wrote {output}: {predicted.num_rows:,} rows.", style="green")
+        if as_json:
+            print_json({"command": "predict", "file": str(output), "n_rows": predicted.num_rows})
+    elif as_json:
+        print_json({"command": "predict", "rows": predicted.to_pylist()})
+    else:
+        sys.stdout.flush()
+        write_table(predicted, sys.stdout.buffer)

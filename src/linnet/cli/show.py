@@ -1,0 +1,72 @@
+"""``linnet show``: the card of a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from linnet.cli.options import Json, ModelFile
+from linnet.cli.talk import figure, print_json, print_table
+
+
+def show(model: ModelFile, as_json: Json = False) -> None:
+    """Show what a model file says of itself: network, columns, scores, history. Nothing is run.
+
+    Example: linnet show concrete.linnet
+    """
+    from linnet.history import History
+    from linnet.model_file import read_card
+    from linnet.table import Columns
+
+    description = read_card(model)
+    if as_json:
+        print_json({"command": "show", "file": str(model), **description})
+        return
+    try:
+        history = History.from_dict(description["history"])
+        columns = Columns.from_dict(description["columns"])
+        rows = _summary(description, history)
+        scores = description["card"].get("scores") or {}
+        header = ["on rows never seen", *next(iter(scores.values()), {})]
+        body = [[name, *values.values()] for name, values in scores.items()]
+    except (KeyError, TypeError, AttributeError, ValueError) as fault:
+        raise ValueError(
+            f"{model} is a damaged linnet model ({type(fault).__name__}: {fault}). Copy it anew, "
+            "or fit the model again."
+        ) from fault
+    print_table(["", ""], rows, title=str(model))
+    told = [[row["name"], row["type"], row["note"]] for row in columns.describe()]
+    if not columns.is_array:
+        print_table(["column", "type", "what is done"], told, title="Columns")
+    if body:
+        print_table(header, body, title="Scores")
+
+
+def _summary(description: dict[str, Any], history: Any) -> list[list[str]]:
+    card, network, target = description["card"], description["network"], description["target"]
+    best = history.best_epoch
+    classes = ", ".join(map(str, target.get("classes", [])[:12]))
+    table = card.get("table", {})
+    rows = [
+        ["estimator", description["estimator"]],
+        ["target", card.get("target", "not named") + (f" (classes: {classes})" if classes else "")],
+        ["fitted on", f"{history.n_rows:,} rows" + (f" of {table['name']}" if table else "")],
+        [
+            "network",
+            f"{network['n_inputs']} inputs, {network['n_outputs']} outputs, "
+            f"{network['n_parameters']:,} parameters",
+        ],
+        ["layers", network["layers"]],
+        ["loss", history.loss],
+        ["ended", history.outcome.sentence if history.outcome else "not told"],
+        [
+            "best epoch",
+            "none"
+            if best is None
+            else f"{best + 1} of {history.n_epochs}, loss {figure(history.best_loss)}",
+        ],
+        ["seconds", figure(float(sum(history.seconds)))],
+        ["engine", f"{history.engine}: {history.engine_reason}"],
+        ["seed", str(history.seed)],
+        ["versions", ", ".join(f"{k} {v}" for k, v in description["versions"].items())],
+    ]
+    return [[name, str(text)] for name, text in rows]
