@@ -21,6 +21,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 from sklearn.model_selection import train_test_split
+from threadpoolctl import threadpool_limits
 
 from linnet.table import Columns
 from linnet.table.values import days, numbers
@@ -178,11 +179,14 @@ def boosting_baseline(
     X_fit, X = (np.column_stack(features) for features in _plain_features(types, tables))
     is_category = [kind in ("category", "boolean") for kind in types.values() if _is_used(kind)]
     options = {"random_state": seed, "categorical_features": is_category}
-    if classes is None:
-        model = HistGradientBoostingRegressor(**options).fit(X_fit, y_fit)
-        return "HistGradientBoosting", regression_scores(y, model.predict(X))
-    model = HistGradientBoostingClassifier(**options).fit(X_fit, y_fit)
-    return "HistGradientBoosting", classification_scores(y, model.predict_proba(X), classes)
+    kind = HistGradientBoostingRegressor if classes is None else HistGradientBoostingClassifier
+    # On few rows its threads wait for each other longer than they work.
+    n_threads = 1 if len(y_fit) < 20_000 else None
+    with threadpool_limits(n_threads, user_api="openmp"):
+        model = kind(**options).fit(X_fit, y_fit)
+        if classes is None:
+            return "HistGradientBoosting", regression_scores(y, model.predict(X))
+        return "HistGradientBoosting", classification_scores(y, model.predict_proba(X), classes)
 
 
 def _is_used(kind: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from linnet.cli.options import Delimiter, Encoding, Json, ModelFile, Rows, TableFile
 from linnet.cli.talk import print_json, print_table
 
@@ -35,9 +37,14 @@ def evaluate(
         table = table.take(chosen)
     y = tables.target_values(table, target)
     X = tables.inputs(estimator, table)
-    document = {"command": "evaluate", "model": str(model), "file": str(file), "target": target}
-    document["rows"] = "all" if chosen is None else "test"
-    document["n_rows"] = len(y)
+    document: dict[str, Any] = {
+        "command": "evaluate",
+        "model": str(model),
+        "file": str(file),
+        "target": target,
+        "rows": "all" if chosen is None else "test",
+        "n_rows": len(y),
+    }
     if hasattr(estimator, "predict_proba"):
         classes = estimator.classes_
         unknown = np.setdiff1d(y, classes)

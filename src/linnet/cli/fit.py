@@ -181,7 +181,7 @@ def _types(given: list[str] | None) -> dict[str, str] | None:
     pairs = [item.rpartition("=") for item in given]
     if any(not name or not kind for name, _, kind in pairs):
         raise typer.BadParameter(
-            f"--column-type {', '.join(given)}: write NAME=TYPE, such as --column-type zip=category."
+            f"--column-type {', '.join(given)}: write NAME=TYPE, such as zip=category."
         )
     return {name: kind for name, _, kind in pairs}
 

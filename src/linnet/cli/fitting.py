@@ -168,8 +168,8 @@ def _check_target(name: str, y: np.ndarray, is_classes: bool) -> None:
         )
     if is_classes and len(values) > 0.5 * len(y) and len(y) > 10:
         raise ValueError(
-            f"The target {name!r} has {len(values)} different values in {len(y)} rows: too many for "
-            "classes. Choose another column, or --task regression if they are numbers."
+            f"The target {name!r} has {len(values)} different values in {len(y)} rows: too many "
+            "for classes. Choose another column, or --task regression if they are numbers."
         )
 
 
@@ -189,14 +189,8 @@ def _say_plan(
     rows = [[row["name"], row["type"], row["note"]] for row in columns.describe()]
     print_table(["column", "type", "what is done"], rows, to_stderr=True)
     classes = f", {len(np.unique(y))} classes" if is_classes else ""
-    sizes = "-".join(
-        str(size)
-        for size in (
-            columns.n_features,
-            *estimator.hidden_layer_sizes,
-            "classes" if is_classes else 1,
-        )
-    )
+    n_outputs = len(np.unique(y)) if is_classes else 1
+    sizes = "-".join(map(str, (columns.n_features, *estimator.hidden_layer_sizes, n_outputs)))
     say(
         f"Target {job.target} ({'classification' if is_classes else 'regression'}{classes}). "
         f"Network {sizes}, {estimator.activation}; {estimator.solver}, batches of "
