@@ -334,3 +334,27 @@ def test_training_on_cuda_leaves_the_module_where_it_was():
     history = linnet.train(net, X, y, epochs=2, device="cuda", optimizer="adam", random_state=0)
     assert history.device == "cuda"
     assert {p.device.type for p in net.parameters()} == {"cpu"}
+
+
+def test_an_optimizer_of_the_users_may_ask_for_the_gradient_twice():
+    class Twice(torch.optim.SGD):
+        """Steps along the gradient at the point where a first step led."""
+
+        def step(self, closure):
+            loss = closure()
+            super().step()
+            closure()
+            super().step()
+            return loss
+
+    X, y = data()
+    net = module()
+    hand = copy.deepcopy(net)
+    train = {"epochs": 1, "batch_size": N, "shuffle": False, "random_state": 0}
+    linnet.train(net, X, y, optimizer=Twice(net.parameters(), lr=0.1), **train)
+    optimizer = torch.optim.SGD(hand.parameters(), lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        nn.functional.mse_loss(hand(X), y).backward()
+        optimizer.step()
+    assert same_bits(net, hand)

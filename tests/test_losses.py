@@ -249,7 +249,11 @@ SPREAD = "they must be equal, for torch would spread them over each other or fai
             "Let forward return a column: leave out the squeeze or flatten at its end.",
         ),
         ((4, 3), (4, 2), "Let the module end with 2 output(s)."),
-        ((4, 3), (4,), "Let the module end with 1 output, and give the targets as y.reshape(-1, 1)."),
+        (
+            (4, 3),
+            (4,),
+            "Let the module end with 1 output, and give the targets as y.reshape(-1, 1).",
+        ),
         ((4, 1), (4, 4), "Let the module end with 4 output(s)."),
     ],
 )

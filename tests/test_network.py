@@ -76,7 +76,8 @@ def test_a_generator_decides_the_weights_and_the_global_one_is_left_alone(name):
 
 
 @pytest.mark.parametrize(
-    "sizes", [(3, (0,), 1), (3, (-1,), 1), (3, (2.5,), 1), (0, (2,), 1), (3, (2,), 0), (3, ("a",), 1)]
+    "sizes",
+    [(3, (0,), 1), (3, (-1,), 1), (3, (2.5,), 1), (0, (2,), 1), (3, (2,), 0), (3, ("a",), 1)],
 )
 def test_sizes_that_are_no_counts_are_refused(sizes):
     n_inputs, hidden, n_outputs = sizes

@@ -288,7 +288,7 @@ def test_an_error_in_on_epoch_reaches_the_user():
 def test_a_loss_that_is_not_finite_ends_the_training_with_finite_weights(rate, validation):
     X, y = data()
     net = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 1))
-    optimizer = torch.optim.SGD(net.parameters(), lr=rate)
+    optimizer = torch.optim.SGD(net.parameters(), lr=rate, momentum=0.9)
     held_out = {"X_val": X, "y_val": y} if validation else {}
     with pytest.warns(ConvergenceWarning) as caught:
         history = train(net, X, y, optimizer=optimizer, epochs=50, **held_out)
@@ -316,6 +316,25 @@ def test_weights_that_only_the_very_last_step_breaks_are_noticed():
     with pytest.warns(ConvergenceWarning):
         history = train(Root(), np.ones((4, 1)), np.zeros((4, 1)), epochs=1)
     assert history.outcome is Outcome.NOT_FINITE
+
+    class Breaks(torch.optim.SGD):
+        """Stands still, and on its third step breaks: no loss shows it, and none got better."""
+
+        steps = 0
+
+        def step(self, closure):
+            self.steps += 1
+            loss = closure()
+            if self.steps == 3:
+                self.param_groups[0]["lr"] = float("nan")
+                super().step()
+            return loss
+
+    net = module()
+    with pytest.warns(ConvergenceWarning):
+        history = train(net, *data(), optimizer=Breaks, epochs=3, batch_size=128, shuffle=False)
+    assert history.outcome is Outcome.NOT_FINITE
+    assert same(net, module())
 
 
 INTERRUPTED = """
@@ -428,7 +447,8 @@ def test_going_on_after_validation_starts_from_the_latest_weights_not_the_best()
 def test_going_on_without_the_validation_rows_forgets_their_best():
     X, y = data()
     net, state = module(), TrainingState()
-    train(net, X, y, epochs=3, X_val=X, y_val=y, state=state, random_state=0)
+    easy = {"X_val": X, "y_val": net(torch.tensor(X).float()).detach()}
+    train(net, X, y, epochs=3, **easy, state=state, random_state=0)
     history = train(net, X, y, epochs=3, state=state)
     assert (history.n_epochs, history.has_validation) == (6, False)
     assert state.best_loss == history.train_loss[3:].min()

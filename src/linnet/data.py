@@ -237,9 +237,9 @@ def _finite(tensor: torch.Tensor, name: str, dtype: torch.dtype) -> torch.Tensor
     count = int(wrong.sum())
     if not count:
         return result
-    position = np.unravel_index(int(wrong.flatten().int().argmax()), result.shape)
-    places = ["row", "column", *[f"axis {axis}" for axis in range(2, result.ndim)]]
-    place = ", ".join(f"{word} {int(i)}" for word, i in zip(places, position, strict=False))
+    position = tuple(int(i) for i in wrong.nonzero()[0])
+    place = ", ".join(f"{word} {i}" for word, i in zip(("row", "column"), position, strict=False))
+    place = place if result.ndim <= 2 else f"place {position}"
     what = "NaN or infinite"
     if torch.isfinite(tensor[position]):
         what = f"beyond the range of {str(dtype).removeprefix('torch.')}"

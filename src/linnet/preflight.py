@@ -30,10 +30,13 @@ def check_parameters(
     on_epoch: object,
 ) -> None:
     """Raise one error that names every parameter out of its range."""
-    if isinstance(module, type) or not isinstance(module, nn.Module):
-        made = f"{module.__name__}(...)" if isinstance(module, type) else "nn.Sequential(...)"
+    if isinstance(module, type):
+        name = module.__name__
+        raise TypeError(f"module={name} is a class; give an instance of it: {name}(...).")
+    if not isinstance(module, nn.Module):
         raise TypeError(
-            f"module is a {type(module).__name__}; it has to be a torch.nn.Module, such as {made}."
+            f"module={module!r} is no torch.nn.Module. Give one, such as nn.Sequential(...) or "
+            "linnet.network.mlp(n_inputs, (64, 64), n_outputs)."
         )
     whole, positive = (int, np.integer), (int, float, np.number)
     wrong = [

@@ -447,7 +447,11 @@ def _fit_batch(
 
 
 def _is_finite(module: nn.Module) -> bool:
-    return all(bool(torch.isfinite(p).all()) for p in module.parameters())
+    # A sum is quicker than asking each number; where it overflows, they are asked.
+    return all(
+        math.isfinite(p.detach().sum().item()) or bool(torch.isfinite(p).all())
+        for p in module.parameters()
+    )
 
 
 def _copy_weights(module: nn.Module) -> Weights:
