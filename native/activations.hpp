@@ -1,0 +1,111 @@
+// Activations and their derivatives, on vectors. The same formulas as torch's, whose names they bear.
+#pragma once
+
+#include "kernels.hpp"
+#include "vectors.hpp"
+
+namespace linnet {
+namespace {
+
+constexpr double kSqrt2 = 1.41421356237309504880, kInvSqrt2Pi = 0.39894228040143267794;
+constexpr double kSeluAlpha = 1.67326324235437728481, kSeluScale = 1.05070098735548049342;
+constexpr double kGeluA = 0.79788456080286535588, kGeluB = 0.044715;  // sqrt(2/pi)
+
+// a = f(z).
+template <typename T, Activation kind>
+inline Vec<T> apply(Vec<T> z, T p0, T p1) {
+  typedef Vec<T> V;
+  if constexpr (kind == Activation::relu) return choose<T>(z > T(0), z, choose<T>(z != z, z, V{}));
+  else if constexpr (kind == Activation::leaky_relu) return choose<T>(z > T(0), z, z * p0);
+  else if constexpr (kind == Activation::elu) return choose<T>(z > T(0), z, vexpm1(z) * p0);
+  else if constexpr (kind == Activation::selu)
+    return choose<T>(z > T(0), z, vexpm1(z) * T(kSeluAlpha)) * T(kSeluScale);
+  else if constexpr (kind == Activation::gelu) return z * T(0.5) * (verf(z * T(1 / kSqrt2)) + T(1));
+  else if constexpr (kind == Activation::gelu_tanh)
+    return z * T(0.5) * (vtanh((z + z * z * z * T(kGeluB)) * T(kGeluA)) + T(1));
+  else if constexpr (kind == Activation::silu) return z * vsigmoid<T>(z);
+  else if constexpr (kind == Activation::mish) return z * vtanh(vlog1p(vexp(z)));
+  else if constexpr (kind == Activation::tanh) return vtanh(z);
+  else if constexpr (kind == Activation::sigmoid) return vsigmoid<T>(z);
+  else if constexpr (kind == Activation::softplus)  // p0 is beta, p1 the threshold
+    return choose<T>(z * p0 > p1, z, vlog1p(vexp(z * p0)) / p0);
+  else if constexpr (kind == Activation::softsign) return z / (vabs<T>(z) + T(1));
+  else if constexpr (kind == Activation::hardtanh)
+    return choose<T>(z < p0, fill(p0), choose<T>(z > p1, fill(p1), z));
+  else if constexpr (kind == Activation::sin) return vsin(z);
+  else if constexpr (kind == Activation::cos) return vcos(z);
+  else return z;
+}
+
+// f'(z), by z or by a = f(z), whichever is cheaper.
+template <typename T, Activation kind>
+inline Vec<T> slope(Vec<T> z, Vec<T> a, T p0, T p1) {
+  typedef Vec<T> V;
+  const V one = fill(T(1));
+  if constexpr (kind == Activation::relu) return choose<T>(a > T(0), one, V{});
+  else if constexpr (kind == Activation::leaky_relu) return choose<T>(z > T(0), one, fill(p0));
+  else if constexpr (kind == Activation::elu) return choose<T>(z > T(0), one, a + p0);
+  else if constexpr (kind == Activation::selu)
+    return choose<T>(z > T(0), fill(T(kSeluScale)), a + T(kSeluAlpha * kSeluScale));
+  else if constexpr (kind == Activation::gelu)
+    return (verf(z * T(1 / kSqrt2)) + T(1)) * T(0.5) + z * vexp(z * z * T(-0.5)) * T(kInvSqrt2Pi);
+  else if constexpr (kind == Activation::gelu_tanh) {
+    const V t = vtanh((z + z * z * z * T(kGeluB)) * T(kGeluA));
+    return (t + T(1)) * T(0.5) +
+           z * T(0.5) * (one - t * t) * (z * z * T(3 * kGeluB) + T(1)) * T(kGeluA);
+  } else if constexpr (kind == Activation::silu) {
+    const V s = vsigmoid<T>(z);
+    return s * (z * (one - s) + T(1));
+  } else if constexpr (kind == Activation::mish) {
+    const V t = vtanh(vlog1p(vexp(z)));
+    return t + z * vsigmoid<T>(z) * (one - t * t);
+  } else if constexpr (kind == Activation::tanh) return one - a * a;
+  else if constexpr (kind == Activation::sigmoid) return a * (one - a);
+  else if constexpr (kind == Activation::softplus)
+    return choose<T>(z * p0 > p1, one, vsigmoid<T>(z * p0));
+  else if constexpr (kind == Activation::softsign) {
+    const V d = vabs<T>(z) + T(1);
+    return one / (d * d);
+  } else if constexpr (kind == Activation::hardtanh)
+    return choose<T>((z > p0) & (z < p1), one, V{});
+  else if constexpr (kind == Activation::sin) return vcos(z);
+  else if constexpr (kind == Activation::cos) return -vsin(z);
+  else return one;
+}
+
+#define LINNET_EACH_ACTIVATION(use)                                                          \
+  use(identity) use(relu) use(leaky_relu) use(elu) use(selu) use(gelu) use(gelu_tanh)        \
+  use(silu) use(mish) use(tanh) use(sigmoid) use(softplus) use(softsign) use(hardtanh)       \
+  use(sin) use(cos)
+
+template <typename T>
+void activate(Activation kind, T p0, T p1, const T* z, T* a, Index n) {
+  switch (kind) {
+#define LINNET_CASE(name)                                                        \
+  case Activation::name:                                                         \
+    for (Index i = 0; i < n; i += Lanes<T>::W)                                   \
+      store(a + i, apply<T, Activation::name>(load(z + i), p0, p1));             \
+    break;
+    LINNET_EACH_ACTIVATION(LINNET_CASE)
+#undef LINNET_CASE
+  }
+}
+
+template <typename T>
+void activate_backward(Activation kind, T p0, T p1, const T* z, const T* a, const T* g, T* out,
+                       Index n, bool add) {
+  switch (kind) {
+#define LINNET_CASE(name)                                                                  \
+  case Activation::name:                                                                   \
+    for (Index i = 0; i < n; i += Lanes<T>::W) {                                           \
+      Vec<T> d = load(g + i) * slope<T, Activation::name>(load(z + i), load(a + i), p0, p1); \
+      store(out + i, add ? load(out + i) + d : d);                                         \
+    }                                                                                      \
+    break;
+    LINNET_EACH_ACTIVATION(LINNET_CASE)
+#undef LINNET_CASE
+  }
+}
+
+}  // namespace
+}  // namespace linnet
