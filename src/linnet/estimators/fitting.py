@@ -293,7 +293,7 @@ class NetworkEstimator(BaseEstimator):
                 f"batch_size={self.batch_size} is more than the {n_rows} training rows; it is "
                 f"taken as {n_rows}.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return min(self.batch_size, n_rows)
 

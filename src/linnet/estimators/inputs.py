@@ -20,8 +20,9 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from linnet.estimators.targets import tensor_array
 from linnet.table import check_finite
-from linnet.table.frames import open_frame
+from linnet.table.frames import check_unique, open_frame
 
 _TEXT = "could not convert string to float: "
 
@@ -40,6 +41,9 @@ def read_inputs(estimator: BaseEstimator, X: Any, name: str = "X", *, reset: boo
     TypeError
         If X is a frame that is not computed yet, or nothing that can be read.
     """
+    if nw.dependencies.is_into_dataframe(X):
+        names = getattr(X, "column_names", getattr(X, "columns", ()))
+        check_unique([str(column) for column in names], name)
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         _check_feature_names(estimator, X, reset=reset)
@@ -50,7 +54,7 @@ def read_inputs(estimator: BaseEstimator, X: Any, name: str = "X", *, reset: boo
     if nw.dependencies.is_polars_lazyframe(X):
         open_frame(X)  # says what to write instead
     if isinstance(X, torch.Tensor):
-        X = X.detach().cpu().numpy()
+        X = tensor_array(X)
     try:
         X = validate_data(
             estimator,
@@ -93,7 +97,12 @@ def read_weights(sample_weight: Any, n_rows: int, name: str) -> np.ndarray | Non
     """
     if sample_weight is None:
         return None
-    given = np.asarray(sample_weight)
+    given = (
+        tensor_array(sample_weight) if isinstance(sample_weight, torch.Tensor) else sample_weight
+    )
+    given = np.asarray(given)
+    if given.dtype.kind not in "biufO":
+        raise ValueError(f"{name} holds {given.dtype} values where numbers are needed.")
     if given.ndim and given.shape != (n_rows,):
         raise ValueError(
             f"{name} has shape {given.shape}; it has to be ({n_rows},), one number a row."

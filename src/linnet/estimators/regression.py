@@ -90,8 +90,8 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         ValueError
             If X does not have the columns of the fit, or holds NaN or infinity.
         """
-        predictions = self._loss(self.target_).link(self._outputs(X))
-        return self.target_.decode(predictions.numpy())
+        outputs = self._outputs(X)
+        return self.target_.decode(self._loss(self.target_).link(outputs).numpy())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -15,7 +15,7 @@ import torch
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, column_or_1d
 
-from linnet.table.array_checks import check_finite
+from linnet.table.array_checks import check_finite, counted
 from linnet.table.statistics import moments
 
 
@@ -40,7 +40,7 @@ def plain_array(y: Any, name: str = "y") -> np.ndarray:
                 raise ValueError(_missing_sentence(name, n_missing, str(column.name or "")))
         return frame.to_numpy()
     if isinstance(y, torch.Tensor):
-        y = y.detach().cpu().numpy()
+        y = tensor_array(y)
     if scipy.sparse.issparse(y):
         y = y.toarray()
     try:
@@ -56,9 +56,15 @@ def plain_array(y: Any, name: str = "y") -> np.ndarray:
     return y
 
 
+def tensor_array(tensor: torch.Tensor) -> np.ndarray:
+    """Return a tensor's numbers; NumPy has no bfloat16."""
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
 def _missing_sentence(name: str, n_missing: int, column: str = "") -> str:
     return (
-        f"Input {name} contains NaN: {n_missing} missing value{'s'[: n_missing > 1]}"
+        f"Input {name} contains NaN: {counted(n_missing, 'missing value')}"
         f"{f' in column {column!r}' if column else ''}, and a row without a target teaches "
         f"nothing. Leave these rows out of X and {name}."
     )
@@ -191,9 +197,9 @@ class ClassTarget:
         if y.ndim == 2:
             return cls(np.arange(y.shape[1]), True, y.shape[1])
         found = np.unique(y if classes is None else np.asarray(classes))
-        counted = y if classes is not None or weight is None else y[weight > 0]
-        if len(found) < 2 or (classes is None and len(np.unique(counted)) < 2):
-            only = f" ({counted[:1].tolist()[0]!r})" if len(counted) else ""
+        used = y if classes is not None or weight is None else y[weight > 0]
+        if len(found) < 2 or (classes is None and len(np.unique(used)) < 2):
+            only = f" ({used.tolist()[0]!r})" if len(used) else ""
             raise ValueError(
                 f"y holds one class only{only}: there is nothing to tell apart. Give rows of two "
                 "or more classes."
