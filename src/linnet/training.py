@@ -27,6 +27,7 @@ from linnet import losses, solvers
 from linnet.data import Rows, Stream, read_rows
 from linnet.engine import TorchEngine, choose, choose_device, choose_threads
 from linnet.engine.placement import moved, threads
+from linnet.engine.torch_engine import seeded
 from linnet.history import History, Outcome
 from linnet.preflight import check_last_batch, check_optimizer, check_parameters, try_out
 from linnet.progress import EpochBar
@@ -288,8 +289,9 @@ def _loop(
     module, optimizer, generator = worker.module, state.optimizer, state.generator
     history = state.history
     assert history is not None and optimizer is not None and generator is not None
+    start = _copy_weights(module)
     if state.best_weights is None:
-        state.best_weights = _copy_weights(module)  # where nothing better comes, the start is best
+        state.best_weights = start  # where nothing better comes, the start is best
     history.outcome = Outcome.EPOCHS_DONE
     try:
         for _ in range(epochs):
@@ -329,7 +331,9 @@ def _loop(
         if threading.current_thread() is not threading.main_thread():
             raise
         history.outcome = Outcome.INTERRUPTED
-    if history.outcome is not Outcome.INTERRUPTED and not _is_finite(module):
+    if history.outcome is not Outcome.INTERRUPTED and not (
+        _is_finite(module) and _gives_finite(worker)
+    ):
         history.outcome = Outcome.NOT_FINITE  # broken by the very last step
     if history.outcome is Outcome.NOT_FINITE:
         optimizer.state.clear()  # its moments are not finite either
@@ -337,6 +341,10 @@ def _loop(
     if validation is not None or failed:
         state.latest_weights = None if failed else _copy_weights(module)
         module.load_state_dict(state.best_weights)
+    if history.outcome is Outcome.NOT_FINITE and not _gives_finite(worker):
+        # Finite weights may be so large that the outputs are not.
+        state.best_loss, state.best_weights = math.inf, start
+        module.load_state_dict(start)
 
 
 def _judge(
@@ -452,6 +460,17 @@ def _is_finite(module: nn.Module) -> bool:
         math.isfinite(p.detach().sum().item()) or bool(torch.isfinite(p).all())
         for p in module.parameters()
     )
+
+
+def _gives_finite(worker: TorchEngine) -> bool:
+    """Whether the outputs for a batch of the training rows are finite, where that can be told."""
+    if isinstance(worker.rows, Stream):
+        return True
+    X = worker.rows.X[: worker.batch_size].clone()  # which a forward may change in place
+    worker.module.eval()
+    with torch.no_grad(), seeded(0, worker.device):
+        outputs = worker.module(X)
+    return not isinstance(outputs, torch.Tensor) or bool(torch.isfinite(outputs).all())
 
 
 def _copy_weights(module: nn.Module) -> Weights:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
+from torch import nn
 
 from linnet import losses
 from linnet.estimators.fitting import NetworkEstimator, Target
@@ -20,10 +21,24 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     def _read_target(self, y: Any, name: str) -> np.ndarray:
         return check_class_target(y, name)
 
+    _classes_to_come: Any = None
+
     def _fit_target(self, y: np.ndarray, weight: np.ndarray | None, *, partial: bool) -> Target:
+        if partial and self._classes_to_come is None and y.ndim == 1:
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: write "
+                "partial_fit(X, y, classes=[...]) with every class that may come."
+            )
         return ClassTarget.fit(y, weight, self._classes_to_come if partial else None)
 
-    _classes_to_come: Any = None
+    def _targets(
+        self, target: ClassTarget, y: np.ndarray, name: str, loss: losses.Loss
+    ) -> np.ndarray:
+        encoded = target.encode(y, name)
+        one_output = target.n_outputs == 1 and loss.compares == "anything"
+        if encoded.ndim == 1 and (loss.compares == "values" or one_output):
+            return encoded.astype(np.float64).reshape(-1, 1)  # 0 and 1, of the output's shape
+        return encoded
 
     def _class_weighted(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
         if self.class_weight is None:
@@ -31,7 +46,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         by_class = compute_sample_weight(self.class_weight, y)
         return by_class if weight is None else by_class * weight
 
-    def _loss(self, target: Target) -> losses.Loss:
+    def _loss(self, target: ClassTarget) -> losses.Loss:
         if self.loss != "log_loss":
             return losses.resolve(self.loss)
         one_logit_each = target.multilabel or target.n_outputs == 1
@@ -65,11 +80,13 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         AttributeError
             For solver="lbfgs", which needs all rows at once.
         """
-        if not hasattr(self, "module_") and classes is None and np.ndim(y) == 1:
-            raise ValueError(
-                "classes must be passed on the first call to partial_fit: write "
-                "partial_fit(X, y, classes=[...]) with every class that may come."
-            )
+        if hasattr(self, "module_") and classes is not None:
+            known = self.classes_.tolist()
+            if np.unique(np.asarray(classes)).tolist() != known:
+                raise ValueError(
+                    f"classes={classes!r} is not the same as on last call to partial_fit, which "
+                    f"was {known}. Leave classes out, or begin with a new estimator."
+                )
         self._classes_to_come = classes
         try:
             return self._partial_fit(X, y, sample_weight)
@@ -95,15 +112,16 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         ValueError
             If X does not have the columns of the fit, or holds NaN or infinity.
         """
-        outputs = self._outputs(X).double()
+        outputs = self._outputs(X)
         loss = self._loss(self.target_)
-        with torch.no_grad():
-            if loss.compares != "anything":
-                probabilities = loss.link(outputs)
-            elif self.target_.multilabel or self.target_.n_outputs == 1:
-                probabilities = torch.sigmoid(outputs)
-            else:
-                probabilities = torch.softmax(outputs, dim=-1)
+        if loss.compares == "values":
+            probabilities = loss.link(outputs).clamp(0, 1)
+        elif self.target_.multilabel or self.target_.n_outputs == 1:
+            probabilities = torch.sigmoid(outputs)
+        elif isinstance(loss.function, nn.NLLLoss):
+            probabilities = torch.exp(outputs)
+        else:
+            probabilities = torch.softmax(outputs, dim=-1)
         one = probabilities.numpy()
         if self.target_.n_outputs == 1 and not self.target_.multilabel:
             return np.hstack([1 - one, one])

@@ -5,34 +5,40 @@ Letters: N rows, D inputs, K outputs.
 
 from __future__ import annotations
 
+import copy
 import math
 import os
+import re
 import warnings
 from typing import Any
 
-import narwhals.stable.v1 as nw
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
-from sklearn.utils.validation import (
-    _check_feature_names,
-    _check_n_features,
-    _check_sample_weight,
-    _num_samples,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from linnet import losses, solvers
 from linnet.engine.torch_engine import predict as predict_rows
-from linnet.estimators.parameters import CONSTRAINTS, check_names, check_parameters
+from linnet.estimators.inputs import (
+    check_lengths,
+    read_inputs,
+    read_weights,
+    split_rows,
+    take,
+)
+from linnet.estimators.parameters import (
+    CONSTRAINTS,
+    check_names,
+    check_parameters,
+    check_same_network,
+    has_new_rates,
+)
 from linnet.estimators.schedules import STEPPED_PER_BATCH, make_scheduler
 from linnet.estimators.targets import ClassTarget, RegressionTarget, plain_array
 from linnet.history import History, Outcome
-from linnet.table import Columns, check_finite
+from linnet.table import Columns
 from linnet.training import TrainingState, draw_seed, train
 
 Target = RegressionTarget | ClassTarget
@@ -51,6 +57,15 @@ class NetworkEstimator(BaseEstimator):
         check_names(cls, parameters)
         return super().__new__(cls)
 
+    def set_params(self, **parameters: Any):
+        """Set parameters by name; those that do not exist are answered as in the constructor."""
+        own = {name: value for name, value in parameters.items() if "__" not in name}
+        try:
+            check_names(type(self), own)
+        except TypeError as fault:
+            raise ValueError(f"Invalid parameter: {fault}") from None  # scikit-learn's type
+        return super().set_params(**parameters)
+
     # What a subclass says -------------------------------------------------------------------
 
     def _read_target(self, y: Any, name: str) -> np.ndarray:
@@ -61,7 +76,7 @@ class NetworkEstimator(BaseEstimator):
         """Learn scale or classes from y; less is asked of the first of many parts."""
         raise NotImplementedError
 
-    def _loss(self, target: Target) -> losses.Loss:
+    def _loss(self, target: Any) -> losses.Loss:
         """Return the loss for such a target."""
         raise NotImplementedError
 
@@ -138,8 +153,8 @@ class NetworkEstimator(BaseEstimator):
             self._train_checked(X, y, sample_weight, validation, **how)
         except BaseException:
             # A fit that fails leaves the estimator as it was.
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
 
     def _train_checked(
@@ -154,38 +169,47 @@ class NetworkEstimator(BaseEstimator):
         partial: bool = False,
     ) -> None:
         X, y = self._read(X, y, reset=not goes_on, fewest=1 if partial else 2)
-        weight = self._weights(sample_weight, y)
+        weight = read_weights(sample_weight, len(y), "sample_weight")
         X_val, y_val, weight_val = self._read_validation(*validation)
-        seed = self.history_.seed if goes_on else draw_seed(self.random_state)
+        seed = draw_seed(self.history_.seed if goes_on else self.random_state)
+        all_y, all_weight = y, weight
         split: dict[str, list[int]] = {}
         if X_val is None and self.early_stopping and not partial:
-            rows, held_out = self._split(y, seed)
+            stratified = is_classifier(self) and y.ndim == 1
+            rows, held_out = split_rows(y, self.validation_fraction, seed, stratified=stratified)
             split = {"train": rows.tolist(), "validation": held_out.tolist()}
-            X_val, y_val = _take(X, held_out), y[held_out]
-            X, y = _take(X, rows), y[rows]
+            X_val, y_val = take(X, held_out), y[held_out]
+            X, y = take(X, rows), y[rows]
             if weight is not None:
                 weight, weight_val = weight[rows], weight[held_out]
 
-        state, optimizer, scheduler, generator = TrainingState(), None, None, None
         batch_size = self._batch_size(len(y))
         if goes_on:
-            columns, target, module = self.columns_, self.target_, self.module_
-            state = self._state
+            check_same_network(self)
+            columns, target = self.columns_, self.target_
+            # Copies, so that a training that fails leaves the earlier one as it was.
+            module, state = copy.deepcopy((self.module_, self._state))
+            generator = None
         else:
             columns = self._fit_columns(X, weight, partial=partial)
-            target = self._fit_target(y, weight, partial=partial)
+            # A rare class may be among the validation rows only; a scale is of training rows only.
+            known = (all_y, all_weight) if is_classifier(self) else (y, weight)
+            target = self._fit_target(*known, partial=partial)
             generator = torch.Generator().manual_seed(seed)
-            module = self._build(columns.n_features, target, generator)
+            module, state = self._build(columns.n_features, target, generator), TrainingState()
+        optimizer, scheduler = state.optimizer, state.scheduler
+        if optimizer is None or has_new_rates(self):
             optimizer = self._make_optimizer(module, batch_size, weight)
             scheduler = self._make_scheduler(optimizer, len(y), batch_size)
+            state.optimizer, state.scheduler = optimizer, scheduler
         loss = self._loss(target)
         history = train(
             module,
             _encode(columns, X, module),
-            _for_loss(target.encode(y), loss),
+            self._targets(target, y, "y", loss),
             sample_weight=self._class_weighted(y, weight),
             X_val=None if X_val is None else _encode(columns, X_val, module),
-            y_val=None if y_val is None else _for_loss(target.encode(y_val, "y_val"), loss),
+            y_val=None if y_val is None else self._targets(target, y_val, "y_val", loss),
             sample_weight_val=None if y_val is None else self._class_weighted(y_val, weight_val),
             loss=loss,
             optimizer=optimizer,
@@ -208,15 +232,12 @@ class NetworkEstimator(BaseEstimator):
         history.seed, history.split = seed, split
         self.columns_, self.target_, self.module_ = columns, target, module
         self.history_, self._state = history, state
+        self._fitted_as = self.get_params(deep=False)
 
     def _read(self, X: Any, y: Any, *, reset: bool, fewest: int) -> tuple[Any, np.ndarray]:
         y = self._read_target(plain_array(y), "y")
-        X = self._read_inputs(X, reset=reset)
-        if _num_samples(X) != len(y):
-            raise ValueError(
-                f"Found input variables with inconsistent numbers of samples: X has "
-                f"{_num_samples(X)} rows and y {len(y)}. Each row of X needs one of y."
-            )
+        X = read_inputs(self, X, reset=reset)
+        check_lengths(X, y)
         if len(y) < fewest:
             raise ValueError(
                 "X holds 1 sample (n_samples=1): one row is too little to learn from. Give two or "
@@ -224,90 +245,43 @@ class NetworkEstimator(BaseEstimator):
             )
         return X, y
 
-    def _read_inputs(self, X: Any, *, reset: bool) -> Any:
-        """Return a frame as it is, or a finite float array (N, D)."""
-        frame = nw.from_native(X, eager_only=True, pass_through=True)
-        if isinstance(frame, nw.DataFrame):
-            _check_feature_names(self, X, reset=reset)
-            _check_n_features(self, X, reset=reset)
-            if len(frame) == 0:
-                raise ValueError("X has 0 rows (n_samples=0): a minimum of 1 is required.")
-            return X
-        if isinstance(X, torch.Tensor):
-            X = X.detach().cpu().numpy()
-        X = validate_data(
-            self,
-            X,
-            reset=reset,
-            accept_sparse=["csr", "csc"],
-            dtype=[np.float64, np.float32],
-            ensure_all_finite=False,
-        )
-        X = X if isinstance(X, np.ndarray) else X.toarray()
-        check_finite(X, "X", getattr(self, "feature_names_in_", None))
-        return X
-
-    def _weights(self, sample_weight: Any, y: np.ndarray) -> np.ndarray | None:
-        if sample_weight is None:
-            return None
-        weight = np.asarray(_check_sample_weight(sample_weight, np.empty((len(y), 1))))
-        if (weight < 0).any() or not (weight > 0).any():
-            raise ValueError(
-                f"sample_weight has a least value of {weight.min():g} and a greatest of "
-                f"{weight.max():g}: weights are 0 or more, and at least one is above 0."
-            )
-        return weight
-
     def _read_validation(self, X_val: Any, y_val: Any, weight_val: Any):
-        if X_val is None and y_val is None:
+        given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": weight_val}
+        given = [name for name, value in given.items() if value is not None]
+        if not given:
             return None, None, None
-        if X_val is None or y_val is None:
-            given, absent = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
-            raise ValueError(f"{given} is given without {absent}: give both, or neither.")
-        X_val = self._read_inputs(X_val, reset=False)
-        y_val = self._read_target(plain_array(y_val), "y_val")
-        if _num_samples(X_val) != len(y_val):
-            raise ValueError(
-                f"X_val has {_num_samples(X_val)} rows and y_val {len(y_val)}. Each row of X_val "
-                "needs one of y_val."
-            )
-        return X_val, y_val, self._weights(weight_val, y_val)
+        for name in ("X_val", "y_val"):
+            if name not in given:
+                raise ValueError(f"{given[0]} is given without {name}: give both, or neither.")
+        y_val = self._read_target(plain_array(y_val, "y_val"), "y_val")
+        X_val = read_inputs(self, X_val, "X_val", reset=False)
+        check_lengths(X_val, y_val, ("X_val", "y_val"))
+        return X_val, y_val, read_weights(weight_val, len(y_val), "sample_weight_val")
 
     def _class_weighted(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
         """Return the rows' weights, times those of their classes."""
         return weight
 
-    def _split(self, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows to train on and the rows held out: shuffled, classes in proportion."""
-        n_rows = len(y)
-        n_held_out = max(1, round(self.validation_fraction * n_rows))
-        if n_rows - n_held_out < 2:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} of {n_rows} rows leaves fewer "
-                "than two to train on. Give more rows, a smaller fraction, or early_stopping=False."
-            )
-        strata = None
-        if is_classifier(self) and y.ndim == 1:
-            labels, counts = np.unique(y, return_counts=True)
-            if counts.min() < 2:
-                label = labels[counts.argmin()]
-                raise ValueError(
-                    f"The class {label!r} has one row only, which cannot be both in the training "
-                    "and in the validation rows. Add rows of it, leave it out, or give X_val and "
-                    "y_val."
-                )
-            n_held_out = max(n_held_out, len(labels))
-            strata = y
-        rows, held_out = train_test_split(
-            np.arange(n_rows), test_size=n_held_out, random_state=seed, stratify=strata
-        )
-        return rows, held_out
+    def _targets(self, target: Any, y: np.ndarray, name: str, loss: losses.Loss) -> np.ndarray:
+        """Return y as the loss compares it."""
+        return target.encode(y, name)
 
     def _fit_columns(self, X: Any, weight: np.ndarray | None, *, partial: bool) -> Columns:
         options = {"standardize": self.scale_X, "allow_constant": partial}
         if isinstance(X, np.ndarray):
+            if self.column_types:
+                raise ValueError(
+                    f"column_types names columns ({', '.join(map(repr, self.column_types))}), and "
+                    "X is an array, whose columns have no names. Give X as a data frame, or leave "
+                    "column_types out."
+                )
             return Columns.for_array(X, sample_weight=weight, **options)
-        return Columns.fit(X, types=self.column_types, **options)
+        try:
+            return Columns.fit(X, types=self.column_types, **options)
+        except ValueError as fault:
+            # The table room calls the parameter `types`, as read_table does.
+            told = re.sub(r"\btypes(?==| gives| names)", "column_types", str(fault))
+            raise ValueError(told) from fault
 
     def _batch_size(self, n_rows: int) -> int:
         if self.solver == "lbfgs":
@@ -319,7 +293,7 @@ class NetworkEstimator(BaseEstimator):
                 f"batch_size={self.batch_size} is more than the {n_rows} training rows; it is "
                 f"taken as {n_rows}.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return min(self.batch_size, n_rows)
 
@@ -359,8 +333,11 @@ class NetworkEstimator(BaseEstimator):
         return solvers.make(self.solver, groups, **options)
 
     def _make_scheduler(self, optimizer: torch.optim.Optimizer, n_rows: int, batch_size: int):
+        name = self.learning_rate
+        if self.solver == "lbfgs" or (self.solver == "adam" and name == "invscaling"):
+            name = "constant"  # scikit-learn's schedules are for sgd; Adam would come to a halt
         return make_scheduler(
-            self.learning_rate,
+            name,
             optimizer,
             n_rows=n_rows,
             n_steps=self.max_iter * math.ceil(n_rows / batch_size),
@@ -372,7 +349,7 @@ class NetworkEstimator(BaseEstimator):
     def _warn_if_unfinished(self) -> None:
         """Say, as scikit-learn does, that the loss was still falling at the last epoch."""
         history = self.history_
-        falling = self._state.stale_epochs < min(self.n_iter_no_change, history.n_epochs)
+        falling = self._state.stale_epochs < self.n_iter_no_change
         unlimited = math.isinf(self.n_iter_no_change)
         decays = self.learning_rate in ("cosine", "one_cycle")  # these end where they are meant to
         if history.outcome is Outcome.EPOCHS_DONE and falling and not (unlimited or decays):
@@ -386,10 +363,11 @@ class NetworkEstimator(BaseEstimator):
     # After the fit --------------------------------------------------------------------------
 
     def _outputs(self, X: Any) -> torch.Tensor:
-        """Return the module's raw outputs (N, K) for raw inputs."""
+        """Return the module's raw outputs (N, K) for raw inputs, as float64."""
         check_is_fitted(self, "module_")
-        X = self._read_inputs(X, reset=False)
-        return predict_rows(self.module_, torch.from_numpy(_encode(self.columns_, X, self.module_)))
+        X = read_inputs(self, X, reset=False)
+        inputs = torch.from_numpy(_encode(self.columns_, X, self.module_))
+        return predict_rows(self.module_, inputs.to(_dtype(self.module_))).double()
 
     @property
     def loss_curve_(self) -> list[float]:
@@ -431,9 +409,9 @@ class NetworkEstimator(BaseEstimator):
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the fitted estimator to one file, ``*.linnet``; see `linnet.save`."""
-        from linnet.model_file import save
+        import linnet  # later, for files are read and written by a room further on
 
-        save(self, path, overwrite=overwrite)
+        linnet.save(self, path, overwrite=overwrite)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -441,21 +419,11 @@ class NetworkEstimator(BaseEstimator):
         return tags
 
 
+def _dtype(module: nn.Module) -> torch.dtype:
+    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+
+
 def _encode(columns: Columns, X: Any, module: nn.Module) -> np.ndarray:
-    """Return inputs (N, D) of the type of the module's weights."""
-    is_double = any(p.dtype == torch.float64 for p in module.parameters())
-    dtype = np.float64 if is_double else np.float32
+    """Return inputs (N, D), of 16 digits for a module of such, else of 7."""
+    dtype = np.float64 if _dtype(module) == torch.float64 else np.float32
     return columns.encode_array(X, dtype) if isinstance(X, np.ndarray) else columns.encode(X, dtype)
-
-
-def _for_loss(y: np.ndarray, loss: losses.Loss) -> np.ndarray:
-    """Return class numbers (N,) as 0/1 of shape (N, 1) for a loss that compares values."""
-    if loss.compares == "values" and y.dtype.kind == "i":
-        return y.astype(np.float64).reshape(len(y), -1)
-    return y
-
-
-def _take(X: Any, rows: np.ndarray) -> Any:
-    if isinstance(X, np.ndarray):
-        return X[rows]
-    return nw.from_native(X, eager_only=True)[rows].to_native()

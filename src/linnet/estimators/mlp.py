@@ -8,10 +8,9 @@ from torch import nn
 
 from linnet.estimators.classification import NetworkClassifier
 from linnet.estimators.fitting import NetworkEstimator, Target
-from linnet.estimators.parameters import documented, keep
+from linnet.estimators.parameters import documented, hidden_sizes, keep
 from linnet.estimators.regression import NetworkRegressor
 from linnet.network import mlp
-from linnet.spelling import check_choice
 
 REGRESSION_LOSSES = (
     "squared_error",
@@ -40,18 +39,11 @@ class Perceptron(NetworkEstimator):
         return network.to(getattr(torch, self.dtype))
 
     def _hidden_sizes(self) -> list[int]:
-        sizes = self.hidden_layer_sizes
-        sizes = [sizes] if np.ndim(sizes) == 0 else list(sizes)
-        if any(int(size) != size or size < 1 for size in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes must be > 0, got {self.hidden_layer_sizes}: give whole "
-                "numbers of 1 or more, such as (64, 64)."
-            )
-        return [int(size) for size in sizes]
+        return hidden_sizes(self.hidden_layer_sizes)
 
     def _linear_layers(self, name: str) -> list[nn.Linear]:
         self._fitted_history(name)
-        return [layer for layer in self.module_ if isinstance(layer, nn.Linear)]
+        return [layer for layer in self.module_.children() if isinstance(layer, nn.Linear)]
 
     @property
     def coefs_(self) -> list[np.ndarray]:
@@ -112,6 +104,8 @@ class MLPRegressor(Perceptron, NetworkRegressor):
     True
     """
 
+    loss_names = REGRESSION_LOSSES
+
     def __init__(
         self,
         hidden_layer_sizes=(100,),
@@ -155,9 +149,8 @@ class MLPRegressor(Perceptron, NetworkRegressor):
         keep(self, locals())
 
     def _fit_target(self, y: np.ndarray, weight: np.ndarray | None, *, partial: bool) -> Target:
-        check_choice("loss", self.loss, REGRESSION_LOSSES)
         bounded = self.output_activation not in ("identity", "leaky_relu")
-        if bounded and self.scale_y and self.loss != "poisson":
+        if bounded and self._scales_target():
             raise ValueError(
                 f"output_activation={self.output_activation!r} cannot reach every standardised "
                 "target. Write scale_y=False and give y in the range of that activation, or "
@@ -214,6 +207,8 @@ class MLPClassifier(Perceptron, NetworkClassifier):
     True
     """
 
+    loss_names = ("log_loss",)
+
     def __init__(
         self,
         hidden_layer_sizes=(100,),
@@ -253,10 +248,6 @@ class MLPClassifier(Perceptron, NetworkClassifier):
         n_threads=None,
     ):
         keep(self, locals())
-
-    def _fit_target(self, y: np.ndarray, weight: np.ndarray | None, *, partial: bool) -> Target:
-        check_choice("loss", self.loss, ("log_loss",))
-        return super()._fit_target(y, weight, partial=partial)
 
     @property
     def out_activation_(self) -> str:

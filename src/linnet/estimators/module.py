@@ -3,44 +3,101 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import torch
+import torch.fx
 from torch import nn
 
 from linnet.engine.torch_engine import seeded
 from linnet.estimators.classification import NetworkClassifier
-from linnet.estimators.fitting import NetworkEstimator, Target
+from linnet.estimators.fitting import NetworkEstimator
 from linnet.estimators.parameters import documented, keep
 from linnet.estimators.regression import NetworkRegressor
 from linnet.estimators.targets import ClassTarget
+
+# Activations that end a network's range somewhere.
+_BOUNDED = (
+    "tanh",
+    "sigmoid",
+    "relu",
+    "relu6",
+    "elu",
+    "celu",
+    "selu",
+    "gelu",
+    "silu",
+    "mish",
+    "softplus",
+    "softsign",
+    "hardtanh",
+    "hardsigmoid",
+    "softmax",
+)
 
 
 class OwnModule(NetworkEstimator):
     """An estimator that trains a copy of a module of the user's."""
 
-    def _build(self, n_inputs: int, target: Target, generator: torch.Generator) -> nn.Module:
+    loss_names = None  # any
+
+    def _build(self, n_inputs: int, target: Any, generator: torch.Generator) -> nn.Module:
         seed = int(torch.randint(2**62, (), generator=generator))
+        is_class = isinstance(target, ClassTarget)
         with seeded(seed, torch.device("cpu")):
             if isinstance(self.module, nn.Module):
-                module = copy.deepcopy(self.module)
-            elif callable(self.module):
-                n_outputs = target.n_outputs
-                if isinstance(target, ClassTarget):
-                    n_outputs = len(target.classes)
-                module = self.module(n_inputs, n_outputs)
+                module = copy.deepcopy(self.module).cpu()
             else:
-                module = self.module
-            if not isinstance(module, nn.Module):
-                raise TypeError(
-                    f"module={self.module!r} is no torch.nn.Module and makes none. Give a module, "
-                    "or a function of (number of inputs, number of outputs) that returns one."
-                )
+                n_outputs = len(target.classes) if is_class else target.n_outputs
+                module = _call(self.module, n_inputs, n_outputs)
             n_outputs = _count_outputs(module, n_inputs)
-        two_classes = isinstance(target, ClassTarget) and target.n_outputs == 1
-        if two_classes and not target.multilabel and n_outputs == 2:
+        if is_class and not target.multilabel and (target.n_outputs, n_outputs) == (1, 2):
             target.n_outputs = 2  # one output for each of the two
         _check_outputs(n_outputs, target)
+        self._check_end(_last_activation(module), target)
         return module
+
+    def _check_end(self, activation: str, target: Any) -> None:
+        """Raise ValueError if the module's last activation keeps it from what it has to learn."""
+        raise NotImplementedError
+
+
+def _call(build: Callable[[int, int], Any], n_inputs: int, n_outputs: int) -> nn.Module:
+    name = getattr(build, "__name__", type(build).__name__)
+    try:
+        module = build(n_inputs, n_outputs)
+    except TypeError as fault:
+        raise TypeError(
+            f"module={name} cannot be called as {name}({n_inputs}, {n_outputs}), with the numbers "
+            f"of inputs and outputs: {fault}. Give a module, or a function of these two that "
+            "returns one."
+        ) from fault
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"module={name} returned a {type(module).__name__}. Give a module, or a function of "
+            "(number of inputs, number of outputs) that returns a torch.nn.Module."
+        )
+    return module.cpu()
+
+
+def _last_activation(module: nn.Module) -> str:
+    """Return the name of the bounded activation that a module ends with, or an empty string.
+
+    A module whose way cannot be traced (it depends on the values) is taken to end with none.
+    """
+    try:
+        graph = torch.fx.symbolic_trace(module).graph
+    except Exception:  # a module of the user's may fail in any way when numbers have no values
+        return ""
+    last = next(iter(reversed(graph.nodes))).args[0]
+    if not isinstance(last, torch.fx.Node):
+        return ""
+    if last.op == "call_module":
+        name = type(module.get_submodule(str(last.target))).__name__
+    else:
+        name = getattr(last.target, "__name__", str(last.target))
+    return name if name.lower() in _BOUNDED else ""
 
 
 def _count_outputs(module: nn.Module, n_inputs: int) -> int | tuple:
@@ -54,7 +111,7 @@ def _count_outputs(module: nn.Module, n_inputs: int) -> int | tuple:
     try:
         with torch.no_grad():
             outputs = module(torch.zeros(3, n_inputs, dtype=dtype))
-    except RuntimeError as fault:
+    except (RuntimeError, TypeError, ValueError, IndexError) as fault:
         raise ValueError(
             f"The module cannot take inputs of shape (N, {n_inputs}), which X has after encoding: "
             f"{str(fault).splitlines()[0]}. Let its first layer take {n_inputs} inputs, or give a "
@@ -72,7 +129,7 @@ def _count_outputs(module: nn.Module, n_inputs: int) -> int | tuple:
     return outputs.shape[1]
 
 
-def _check_outputs(found: int | tuple, target: Target) -> None:
+def _check_outputs(found: int | tuple, target: Any) -> None:
     if found == target.n_outputs:
         return
     shape = f"(N, {found})" if isinstance(found, int) else str(found).replace("'", "")
@@ -160,6 +217,13 @@ class ModuleRegressor(OwnModule, NetworkRegressor):
     ):
         keep(self, locals())
 
+    def _check_end(self, activation: str, target: Any) -> None:
+        if activation and self._scales_target():
+            raise ValueError(
+                f"The module ends with {activation}, which cannot reach every standardised target. "
+                "Write scale_y=False and give y in the range of that activation, or leave it out."
+            )
+
 
 @documented
 class ModuleClassifier(OwnModule, NetworkClassifier):
@@ -235,3 +299,11 @@ class ModuleClassifier(OwnModule, NetworkClassifier):
         n_threads=None,
     ):
         keep(self, locals())
+
+    def _check_end(self, activation: str, target: Any) -> None:
+        takes_logits = (nn.CrossEntropyLoss, nn.BCEWithLogitsLoss)
+        if activation and isinstance(self._loss(target).function, takes_logits):
+            raise ValueError(
+                f"The module ends with {activation}, but the loss takes logits, which go from "
+                "-infinity to infinity. Leave that activation out."
+            )

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.utils._param_validation import (
     Interval,
     InvalidParameterError,
@@ -16,18 +17,19 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
-from linnet.engine.choice import ENGINES
+from linnet import losses
+from linnet.engine.choice import DEVICES, ENGINES
 from linnet.estimators.schedules import SCHEDULES
 from linnet.network import ACTIVATIONS, INITIALIZATIONS
 from linnet.solvers import SOLVERS
 from linnet.spelling import check_choice, did_you_mean
 
-_POSITIVE = Interval(Real, 0, None, closed="neither")
+_POSITIVE = Interval(Real, 0, np.inf, closed="neither")
 _FRACTION = Interval(Real, 0, 1, closed="left")
 
 # scikit-learn's table of legal values, for what scikit-learn's MLP has and what linnet adds.
+# `loss`, `device`, `hidden_layer_sizes` and `module` have checks of their own.
 CONSTRAINTS: dict[str, list] = {
-    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "output_activation": [StrOptions(set(ACTIVATIONS))],
     "initialization": [StrOptions(set(INITIALIZATIONS))],
@@ -35,11 +37,11 @@ CONSTRAINTS: dict[str, list] = {
     "quantile": [Interval(Real, 0, 1, closed="neither")],
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "solver": [StrOptions(set(SOLVERS)), callable],
-    "alpha": [Interval(Real, 0, None, closed="left")],
+    "alpha": [Interval(Real, 0, np.inf, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "learning_rate": [StrOptions(set(SCHEDULES))],
     "learning_rate_init": [_POSITIVE],
-    "power_t": [Interval(Real, 0, None, closed="left")],
+    "power_t": [Interval(Real, 0, np.inf, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "shuffle": ["boolean"],
     "random_state": ["random_state", np.random.Generator],
@@ -91,6 +93,37 @@ _INSTEAD = {
     "standardize": "scale_X and scale_y",
 }
 
+_OF_THE_MODULE = (
+    "hidden_layer_sizes",
+    "activation",
+    "output_activation",
+    "dropout",
+    "initialization",
+    "dtype",
+)
+# What a fit that goes on cannot change, and what it takes up with a new optimizer.
+_OF_THE_NETWORK = (
+    "module",
+    *_OF_THE_MODULE,
+    "loss",
+    "quantile",
+    "scale_X",
+    "scale_y",
+    "column_types",
+)
+_OF_THE_OPTIMIZER = (
+    "solver",
+    "alpha",
+    "learning_rate",
+    "learning_rate_init",
+    "power_t",
+    "momentum",
+    "nesterovs_momentum",
+    "beta_1",
+    "beta_2",
+    "epsilon",
+)
+
 
 def check_names(estimator: type, parameters: dict[str, Any]) -> None:
     """Raise TypeError, with what to write instead, for parameters that an estimator has not.
@@ -98,44 +131,122 @@ def check_names(estimator: type, parameters: dict[str, Any]) -> None:
     Every one of them is told at once.
     """
     known = estimator._get_param_names()  # pyright: ignore[reportAttributeAccessIssue]
-    faults = []
-    for name in parameters:
-        if name in known:
-            continue
-        instead = _INSTEAD.get(name)
-        if instead is not None and instead.split()[0].strip(",") in known:
-            faults.append(f"{estimator.__name__} has no parameter {name!r}: write {instead}")
-        else:
-            hint = did_you_mean(name, known) or f"; it has {', '.join(known)}"
-            faults.append(f"{estimator.__name__} has no parameter {name!r}{hint}")
+    faults = [
+        f"{estimator.__name__} has no parameter {name!r}{_instead(name, known)}"
+        for name in parameters
+        if name not in known
+    ]
     if faults:
-        raise TypeError(". ".join(faults) + ("" if faults[-1].endswith("?") else "."))
+        raise TypeError(" ".join(faults))
+
+
+def _instead(name: str, known: list[str]) -> str:
+    instead = _INSTEAD.get(name)
+    if instead is not None and instead.split()[0].strip(",") in known:
+        return f": write {instead}."
+    if name in _OF_THE_MODULE and "module" in known:
+        return ": the module itself decides it."
+    if name == "class_weight":
+        return ": give each row its weight, fit(X, y, sample_weight=...)."
+    if name in ("scale_y", "quantile"):
+        return ": it is for numbers, and y holds classes here."
+    return did_you_mean(name, known) or f"; it has {', '.join(known)}."
 
 
 def check_parameters(estimator: Any) -> None:
     """Raise one error that names every parameter of an estimator that is out of its range."""
     faults = []
     for name, value in estimator.get_params(deep=False).items():
-        constraints = estimator._parameter_constraints.get(name)
-        if constraints is None:
-            continue
         try:
-            words = [c for c in constraints if isinstance(c, StrOptions)]
-            if isinstance(value, str) and words:
-                check_choice(name, value, sorted(words[0].options))
-            validate_parameter_constraints(
-                {name: constraints}, {name: value}, type(estimator).__name__
-            )
-        except ValueError as fault:
+            _check_parameter(estimator, name, value)
+        except (ValueError, TypeError) as fault:
             faults.append(str(fault))
     if faults:
         raise InvalidParameterError(" ".join(faults))
 
 
+def _check_parameter(estimator: Any, name: str, value: Any) -> None:
+    if name == "loss":
+        if estimator.loss_names is None:
+            losses.resolve(value)
+        else:
+            check_choice("loss", value, estimator.loss_names)
+    elif name == "device":
+        on_cuda = isinstance(value, str) and value.startswith("cuda:")
+        if not isinstance(value, torch.device) and not on_cuda:
+            check_choice("device", value, DEVICES)
+    elif name == "hidden_layer_sizes":
+        hidden_sizes(value)
+    elif name == "module" and not callable(value):
+        raise TypeError(
+            f"module={value!r} is no torch.nn.Module and makes none. Give a module, or a function "
+            "of (number of inputs, number of outputs) that returns one."
+        )
+    elif name in CONSTRAINTS:
+        constraints = CONSTRAINTS[name]
+        words = [c for c in constraints if isinstance(c, StrOptions)]
+        if isinstance(value, str) and words:
+            check_choice(name, value, sorted(words[0].options))
+        validate_parameter_constraints({name: constraints}, {name: value}, type(estimator).__name__)
+
+
+def hidden_sizes(given: Any) -> list[int]:
+    """Return the neurons of each hidden layer as a list.
+
+    Raises
+    ------
+    ValueError
+        If `given` is neither a whole number of 1 or more nor a sequence of such.
+    """
+    sizes = [given] if isinstance(given, Integral) else given
+    try:
+        sizes = list(sizes)
+        good = all(
+            isinstance(n, Integral) and not isinstance(n, bool) and int(n) > 0 for n in sizes
+        )
+    except TypeError:
+        good = False
+    if not good:
+        raise ValueError(
+            f"hidden_layer_sizes={given!r} is not allowed: sizes must be > 0. Give whole numbers "
+            "of 1 or more, such as (64, 64), or () for a linear model."
+        )
+    return [int(size) for size in sizes]
+
+
+def check_same_network(estimator: Any) -> None:
+    """Raise ValueError if a fit is to go on with another network than the last one trained."""
+    changed = _changed(estimator, _OF_THE_NETWORK)
+    if changed:
+        raise ValueError(
+            f"{', '.join(changed)} changed since the last fit, and this one goes on with its "
+            "network. Set what it was, or write warm_start=False to begin anew."
+        )
+
+
+def has_new_rates(estimator: Any) -> bool:
+    """Return whether the optimizer or its schedule has been set otherwise since the last fit."""
+    return bool(_changed(estimator, _OF_THE_OPTIMIZER))
+
+
+def _changed(estimator: Any, names: tuple[str, ...]) -> list[str]:
+    before = getattr(estimator, "_fitted_as", {})  # not there in a model that was read from a file
+    now = estimator.get_params(deep=False)
+    return [
+        name
+        for name in names
+        if name in now
+        and name in before
+        and now[name] is not before[name]
+        and not np.array_equal(now[name], before[name])
+    ]
+
+
 def keep(estimator: Any, arguments: dict[str, Any]) -> None:
-    """Set each argument of `__init__` as an attribute of its name, untouched."""
-    for name in estimator._get_param_names():
-        setattr(estimator, name, arguments[name])
+    """Set each argument of `__init__`, as in ``locals()``, as an attribute of its name."""
+    for name, value in arguments.items():
+        if name != "self":
+            setattr(estimator, name, value)
 
 
 # One description for each parameter; the classes' docstrings and the shell's help are made of it.
@@ -144,7 +255,8 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
     "module": (
         "torch.nn.Module or callable",
         "A module, which is copied with its weights; or a function of (number of inputs, number "
-        "of outputs) that returns one. Lazy modules take their sizes from X.",
+        "of outputs) that returns one. Lazy modules take their sizes from X. It ends without an "
+        "activation: logits for classes, and any number for a standardised y.",
     ),
     "hidden_layer_sizes": (
         "int or sequence of int, default={default}",
@@ -181,8 +293,9 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
     ),
     "alpha": (
         "float, default={default}",
-        "Strength of the penalty on squared weights (biases are free), as in scikit-learn: "
-        "alpha / 2 * sum(w**2) / rows of a batch. With adamw its decoupled weight decay.",
+        "Strength of the penalty on squared weights (biases are free): alpha / 2 * sum(w**2) / "
+        "rows of a batch, as in scikit-learn (whose squared_error is half of this one). With adamw "
+        "its decoupled weight decay.",
     ),
     "batch_size": (
         'int or "auto", default={default}',
@@ -190,9 +303,9 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
     ),
     "learning_rate": (
         "str, default={default}",
-        "Schedule of the learning rate: constant; invscaling (falls with rows seen); adaptive "
-        "(divided by 5 when the loss stalls); cosine (falls to 0 over max_iter); one_cycle (rises, "
-        "then falls as cosine).",
+        "Schedule of the learning rate: constant; invscaling (falls with rows seen; not for adam, "
+        "as in scikit-learn); adaptive (divided by 5 when the loss stalls); cosine (falls to 0 "
+        "over max_iter); one_cycle (rises, then falls as cosine). lbfgs has none.",
     ),
     "learning_rate_init": ("float, default={default}", "Initial, and greatest, learning rate."),
     "power_t": ("float, default={default}", 'Exponent of learning_rate="invscaling".'),
@@ -230,7 +343,7 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
     "scale_X": ("bool, default={default}", "Standardise the columns of X."),
     "scale_y": (
         "bool, default={default}",
-        "Standardise y for the training (not for loss=poisson).",
+        "Standardise y for the training (not for poisson losses).",
     ),
     "column_types": (
         "dict of str to str or None, default={default}",
@@ -263,7 +376,8 @@ _LOSS = {
     "ModuleRegressor": "A name as in MLPRegressor, a torch loss such as nn.HuberLoss(), or any "
     "loss(prediction, target).",
     "ModuleClassifier": "log_loss, a torch loss such as nn.CrossEntropyLoss(label_smoothing=0.1), "
-    "or any loss(logits, class numbers).",
+    "or any loss(logits, target): the target is class numbers (B,), or zeros and ones of the shape "
+    "of the logits where the module has a single output or y is multilabel.",
 }
 
 

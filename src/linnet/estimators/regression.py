@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
+from torch import nn
 
 from linnet import losses
 from linnet.estimators.fitting import NetworkEstimator, Target
@@ -20,20 +22,30 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         return check_regression_target(y, name)
 
     def _fit_target(self, y: np.ndarray, weight: np.ndarray | None, *, partial: bool) -> Target:
-        # The logarithm that links outputs to counts has no place for standardised counts.
-        is_poisson = self.loss == "poisson"
         return RegressionTarget.fit(
             y,
             weight,
-            scaled=self.scale_y and not is_poisson,
-            least=0.0 if is_poisson else -np.inf,
+            scaled=self._scales_target(),
+            least=0.0 if self._counts() else -np.inf,
             allow_constant=partial,
         )
 
-    def _loss(self, target: Target) -> losses.Loss:
+    def _counts(self) -> bool:
+        """Whether the loss is one of counts, 0 or more."""
+        loss = self._loss(None)
+        return loss.link is torch.exp or isinstance(loss.function, nn.PoissonNLLLoss)
+
+    def _scales_target(self) -> bool:
+        # Standardised counts are no counts, and have no logarithm.
+        return self.scale_y and not self._counts()
+
+    def _loss(self, target: Any) -> losses.Loss:
         if self.loss == "quantile":
             return losses.resolve("quantile", quantile=self.quantile)
-        return losses.resolve(self.loss)
+        loss = losses.resolve(self.loss)
+        if isinstance(loss.function, nn.PoissonNLLLoss) and loss.function.log_input:
+            return replace(loss, link=torch.exp)
+        return loss
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None):
         """Train one epoch on these rows, going on from where the last call stopped.
@@ -79,9 +91,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
             If X does not have the columns of the fit, or holds NaN or infinity.
         """
         outputs = self._outputs(X)
-        with torch.no_grad():
-            predictions = self._loss(self.target_).link(outputs)
-        return self.target_.decode(predictions.numpy())
+        return self.target_.decode(self._loss(self.target_).link(outputs).numpy())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

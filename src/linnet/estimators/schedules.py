@@ -27,20 +27,41 @@ class InverseScaling:
         return 1.0 / (epoch * self.n_rows + 1) ** self.power_t
 
 
+class Adaptive(ReduceLROnPlateau):
+    """Divides the rate by 5 after n_iter_no_change stale epochs, down to 1e-6, as scikit-learn."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, n_iter_no_change: float, tol: float):
+        patience = 10**9 if math.isinf(n_iter_no_change) else int(n_iter_no_change) - 1
+        super().__init__(
+            optimizer,
+            factor=0.2,
+            patience=patience,
+            threshold=tol,
+            threshold_mode="abs",
+            min_lr=1e-6,
+        )
+
+    def step(self, metrics: Any, epoch: int | None = None) -> None:
+        super().step(metrics, epoch)
+        # torch keeps the last loss that was better by tol, scikit-learn and `train` the least one.
+        self.best = min(self.best, float(metrics))
+
+
 @dataclass(frozen=True)
 class Cosine:
-    """Half a cosine wave from 1 to 0 (Loshchilov and Hutter 2017, eq. 5), after a warm-up.
+    """Half a cosine wave from 1 to 0 (Loshchilov and Hutter 2017, eq. 5), again and again.
 
-    The warm-up rises linearly over the first `warm_up` of the steps.
+    A warm-up rises linearly over the first `warm_up` of the steps of a wave.
     """
 
     n_steps: int
     warm_up: float = 0.0
 
     def __call__(self, step: int) -> float:
-        done = min(step / self.n_steps, 1.0)
+        # A training that goes on after the last step begins the next cycle: a warm restart.
+        done = step % self.n_steps / self.n_steps
         if done < self.warm_up:
-            # From 1/25, as in Smith and Topin 2018; the step after the last rises no further.
+            # From 1/25, as in Smith and Topin 2018.
             return 1 / 25 + (1 - 1 / 25) * done / self.warm_up
         return 0.5 * (1 + math.cos(math.pi * (done - self.warm_up) / (1 - self.warm_up)))
 
@@ -71,16 +92,7 @@ def make_scheduler(
     if name == "invscaling":
         return LambdaLR(optimizer, InverseScaling(n_rows, power_t))
     if name == "adaptive":
-        # scikit-learn divides by 5 after n_iter_no_change stale epochs, down to 1e-6.
-        patience = 10**9 if math.isinf(n_iter_no_change) else int(n_iter_no_change) - 1
-        return ReduceLROnPlateau(
-            optimizer,
-            factor=0.2,
-            patience=patience,
-            threshold=tol,
-            threshold_mode="abs",
-            min_lr=1e-6,
-        )
+        return Adaptive(optimizer, n_iter_no_change, tol)
     if name == "cosine":
         return LambdaLR(optimizer, Cosine(n_steps))
     if name == "one_cycle":

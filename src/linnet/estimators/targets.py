@@ -10,14 +10,16 @@ from typing import Any
 
 import narwhals.stable.v1 as nw
 import numpy as np
+import scipy.sparse
+import torch
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, column_or_1d
 
-from linnet.table.array_checks import check_finite
+from linnet.table.array_checks import check_finite, counted
 from linnet.table.statistics import moments
 
 
-def plain_array(y: Any) -> np.ndarray:
+def plain_array(y: Any, name: str = "y") -> np.ndarray:
     """Return targets as an array, whatever frame, series, list or tensor they come in.
 
     Raises
@@ -31,18 +33,41 @@ def plain_array(y: Any) -> np.ndarray:
         )
     frame = nw.from_native(y, allow_series=True, pass_through=True)
     if isinstance(frame, nw.DataFrame | nw.Series):
-        names = ", ".join(map(repr, frame.columns)) if isinstance(frame, nw.DataFrame) else ""
-        counts = frame.null_count()
-        n_missing = int(counts if isinstance(frame, nw.Series) else sum(counts.row(0)))
-        if n_missing:
-            raise ValueError(
-                f"y{' (' + names + ')' if names else ''} has {n_missing} missing values: a row "
-                "without a target teaches nothing. Leave these rows out of X and y."
-            )
+        columns = list(frame.iter_columns()) if isinstance(frame, nw.DataFrame) else [frame]
+        for column in columns:
+            n_missing = column.null_count()
+            if n_missing:
+                raise ValueError(_missing_sentence(name, n_missing, str(column.name or "")))
         return frame.to_numpy()
-    if hasattr(y, "detach"):
-        y = y.detach().cpu().numpy()
-    return np.asarray(y)
+    if isinstance(y, torch.Tensor):
+        y = tensor_array(y)
+    if scipy.sparse.issparse(y):
+        y = y.toarray()
+    try:
+        y = np.asarray(y)
+    except ValueError as fault:
+        raise ValueError(
+            f"{name} has rows of different lengths. Give one value a row, or K of them, (N, K)."
+        ) from fault
+    if y.dtype.kind == "O":
+        n_missing = sum(value is None or value != value for value in y.ravel())
+        if n_missing:
+            raise ValueError(_missing_sentence(name, n_missing))
+    return y
+
+
+def tensor_array(tensor: torch.Tensor) -> np.ndarray:
+    """Return a tensor's numbers; NumPy has no bfloat16."""
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+def _missing_sentence(name: str, n_missing: int, column: str = "") -> str:
+    return (
+        f"Input {name} contains NaN: {counted(n_missing, 'missing value')}"
+        f"{f' in column {column!r}' if column else ''}, and a row without a target teaches "
+        f"nothing. Leave these rows out of X and {name}."
+    )
 
 
 @dataclass
@@ -171,10 +196,10 @@ class ClassTarget:
         """
         if y.ndim == 2:
             return cls(np.arange(y.shape[1]), True, y.shape[1])
-        found = np.unique(y if weight is None else y[weight > 0])
-        found = found if classes is None else np.unique(np.asarray(classes))
-        if len(found) < 2:
-            only = f" ({found[0]!r})" if len(found) else ""
+        found = np.unique(y if classes is None else np.asarray(classes))
+        used = y if classes is not None or weight is None else y[weight > 0]
+        if len(found) < 2 or (classes is None and len(np.unique(used)) < 2):
+            only = f" ({used.tolist()[0]!r})" if len(used) else ""
             raise ValueError(
                 f"y holds one class only{only}: there is nothing to tell apart. Give rows of two "
                 "or more classes."
@@ -190,8 +215,12 @@ class ClassTarget:
                     "labels a row. Give as many."
                 )
             return y.astype(np.float64)
-        numbers = np.searchsorted(self.classes, y).clip(0, len(self.classes) - 1)
-        unknown = self.classes[numbers] != y
+        if (y.dtype.kind in "OUS") != (self.classes.dtype.kind in "OUS"):
+            unknown = np.ones(len(y), dtype=bool)  # text and numbers cannot be compared
+            numbers = np.zeros(len(y), dtype=np.int64)
+        else:
+            numbers = np.searchsorted(self.classes, y).clip(0, len(self.classes) - 1)
+            unknown = self.classes[numbers] != y
         if unknown.any():
             listed = ", ".join(repr(label) for label in np.unique(y[unknown])[:5].tolist())
             known = ", ".join(repr(label) for label in self.classes[:10].tolist())
@@ -233,11 +262,12 @@ class ClassTarget:
 
 def check_regression_target(y: np.ndarray, name: str = "y") -> np.ndarray:
     """Return y as finite float64 of shape (N,) or (N, K), or raise a sentence."""
-    if y.dtype.kind in "USMm":
+    texts = [v for v in y.ravel() if isinstance(v, str)] if y.dtype.kind == "O" else []
+    if y.dtype.kind in "USMm" or texts:
         raise ValueError(
-            f"{name} holds {'text' if y.dtype.kind in 'US' else 'dates or durations'} such as "
-            f"{str(y.ravel()[0])!r} where numbers are needed. Use MLPClassifier or "
-            "ModuleClassifier for classes, or give numbers."
+            f"{name} holds {'dates or durations' if y.dtype.kind in 'Mm' else 'text'} such as "
+            f"{str(texts[0] if texts else y.ravel()[0])!r} where numbers are needed. Use "
+            "MLPClassifier or ModuleClassifier for classes, or give numbers."
         )
     y = check_array(
         y, ensure_2d=False, ensure_all_finite=False, allow_nd=True, dtype="numeric", input_name=name
@@ -254,13 +284,11 @@ def check_class_target(y: np.ndarray, name: str = "y") -> np.ndarray:
         y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f":
         check_finite(y, f"Input {name} contains NaN or infinity: {name}")
-    if y.dtype.kind == "O":
-        missing = sum(label is None or label != label for label in y.ravel())
-        if missing:
-            raise ValueError(
-                f"Input {name} contains NaN: {missing} labels are missing. Leave these rows out "
-                f"of X and {name}."
-            )
+    if y.dtype.kind == "O" and len({isinstance(label, str) for label in y.ravel()}) > 1:
+        raise TypeError(
+            f"{name} mixes text and numbers as classes, which cannot be sorted. Give all as text: "
+            f"[str(label) for label in {name}]."
+        )
     check_classification_targets(y)
     if type_of_target(y) == "multiclass-multioutput":
         raise ValueError(

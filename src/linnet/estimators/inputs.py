@@ -1,0 +1,166 @@
+"""What comes into a fit beside y: rows of X, weights, validation rows; each checked.
+
+Letters: N rows, D inputs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals.stable.v1 as nw
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _check_sample_weight,
+    _num_samples,
+    validate_data,
+)
+
+from linnet.estimators.targets import tensor_array
+from linnet.table import check_finite
+from linnet.table.frames import check_unique, open_frame
+
+_TEXT = "could not convert string to float: "
+
+
+def read_inputs(estimator: BaseEstimator, X: Any, name: str = "X", *, reset: bool) -> Any:
+    """Return a frame as it is, or a finite float array (N, D).
+
+    Names and number of the columns are kept in the estimator (`reset`) or compared with those of
+    the fit, as scikit-learn does.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, or the columns are others than in the fit, or an array holds text,
+        NaN or infinity.
+    TypeError
+        If X is a frame that is not computed yet, or nothing that can be read.
+    """
+    if nw.dependencies.is_into_dataframe(X):
+        names = getattr(X, "column_names", getattr(X, "columns", ()))
+        check_unique([str(column) for column in names], name)
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        _check_feature_names(estimator, X, reset=reset)
+        _check_n_features(estimator, X, reset=reset)
+        if len(frame) == 0:
+            raise ValueError(f"{name} has 0 rows (n_samples=0): a minimum of 1 is required.")
+        return X
+    if nw.dependencies.is_polars_lazyframe(X):
+        open_frame(X)  # says what to write instead
+    if isinstance(X, torch.Tensor):
+        X = tensor_array(X)
+    try:
+        X = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            accept_sparse=["csr", "csc"],
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+        )
+    except ValueError as fault:
+        if not str(fault).startswith(_TEXT):
+            raise
+        text = str(fault).removeprefix(_TEXT).removeprefix("np.str_(").removesuffix(")")
+        raise ValueError(
+            f"{name} holds text ({text}) where numbers are needed. Give a data frame, whose "
+            "categories, booleans and dates are encoded, or numbers."
+        ) from fault
+    X = X if isinstance(X, np.ndarray) else X.toarray()
+    check_finite(X, name, getattr(estimator, "feature_names_in_", None))
+    return X
+
+
+def check_lengths(X: Any, y: np.ndarray, names: tuple[str, str] = ("X", "y")) -> None:
+    """Raise ValueError unless there is a target for each row."""
+    n_rows = _num_samples(X)
+    if n_rows != len(y):
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: {names[0]} has {n_rows} "
+            f"rows and {names[1]} {len(y)}. Each row of {names[0]} needs one of {names[1]}."
+        )
+
+
+def read_weights(sample_weight: Any, n_rows: int, name: str) -> np.ndarray | None:
+    """Return the rows' weights (N,) as floats, or None.
+
+    Raises
+    ------
+    ValueError
+        If there are not N, or one is negative or not finite, or all are 0.
+    """
+    if sample_weight is None:
+        return None
+    given = (
+        tensor_array(sample_weight) if isinstance(sample_weight, torch.Tensor) else sample_weight
+    )
+    given = np.asarray(given)
+    if given.dtype.kind not in "biufO":
+        raise ValueError(f"{name} holds {given.dtype} values where numbers are needed.")
+    if given.ndim and given.shape != (n_rows,):
+        raise ValueError(
+            f"{name} has shape {given.shape}; it has to be ({n_rows},), one number a row."
+        )
+    weight = np.asarray(_check_sample_weight(given, np.empty((n_rows, 1))))
+    if (weight < 0).any() or not (weight > 0).any():
+        raise ValueError(
+            f"{name} has a least value of {weight.min():g} and a greatest of {weight.max():g}: "
+            "weights are 0 or more, and at least one is above 0."
+        )
+    return weight
+
+
+def split_rows(
+    y: np.ndarray, fraction: float, seed: int, *, stratified: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows to train on and the rows held out: shuffled, classes in proportion.
+
+    Parameters
+    ----------
+    y : ndarray of shape (N,) or (N, K)
+    fraction : float
+        Of rows that are held out, from 0 to below 1; at least one row is.
+    seed : int
+    stratified : bool
+        Whether y holds classes (N,), each of which goes to both parts.
+
+    Raises
+    ------
+    ValueError
+        If too few rows are left to train on, or a class has one row only.
+    """
+    n_rows = len(y)
+    n_held_out, fewest, strata = max(1, round(fraction * n_rows)), 2, None
+    if stratified:
+        labels, counts = np.unique(y, return_counts=True)
+        if counts.min() < 2:
+            label = (
+                labels[counts.argmin()].item() if y.dtype.kind != "O" else labels[counts.argmin()]
+            )
+            raise ValueError(
+                f"The class {label!r} has one row only, which cannot be both in the training and "
+                "in the validation rows. Add rows of it, leave it out, or give X_val and y_val."
+            )
+        n_held_out, fewest, strata = max(n_held_out, len(labels)), max(2, len(labels)), y
+    if n_rows - n_held_out < fewest:
+        raise ValueError(
+            f"validation_fraction={fraction} of {n_rows} rows leaves fewer than {fewest} to train "
+            "on. Give more rows, a smaller fraction, or early_stopping=False."
+        )
+    rows, held_out = train_test_split(
+        np.arange(n_rows), test_size=n_held_out, random_state=seed, stratify=strata
+    )
+    return rows, held_out
+
+
+def take(X: Any, rows: np.ndarray) -> Any:
+    """Return some rows of an array or a frame."""
+    if isinstance(X, np.ndarray):
+        return X[rows]
+    return nw.from_native(X, eager_only=True)[rows].to_native()
