@@ -74,7 +74,7 @@ class Bound {
   }
   void clear_states() { states_.clear(); }
 
-  std::tuple<double, double, Index, double> train_epoch(
+  std::tuple<double, double, Index, Index> train_epoch(
       Table<T> X, Table<T> y, std::optional<Column<T>> weight, Order order, int loss, double p0,
       bool sum, int solver, const std::vector<std::vector<GroupTuple>>& groups, Index batch_size,
       double clip_norm, int n_threads, double seconds_left) {
@@ -104,8 +104,7 @@ class Bound {
       outcome = train_epoch_(rows, order, spec, steps, interrupted);
     }
     if (interrupted) throw nb::python_error();
-    return {outcome.total_loss, outcome.gradient_norm, outcome.n_rows,
-            net_->parameters().empty() ? 0 : first_step()};
+    return {outcome.total_loss, outcome.gradient_norm, outcome.n_rows, outcome.n_steps};
   }
 
   double evaluate(Table<T> X, Table<T> y, std::optional<Column<T>> weight, int loss, double p0,
@@ -127,12 +126,6 @@ class Bound {
  private:
   std::vector<Matrix<T>> arrays_, states_;
   std::unique_ptr<Network<T>> net_;
-
-  double first_step() const {
-    for (const auto& p : net_->parameters())
-      if (p.trained) return p.step;
-    return 0;
-  }
 
   EpochOutcome train_epoch_(const Rows<T>& rows, const Order& order, const EpochSpec& spec,
                             const std::vector<std::vector<Group>>& steps, bool& interrupted) {

@@ -23,7 +23,7 @@ struct EpochSpec {
 struct EpochOutcome {
   double total_loss = 0;  // sum over rows
   double gradient_norm = 0;
-  Index n_rows = 0;
+  Index n_rows = 0, n_steps = 0;
 };
 
 inline double now() {
@@ -42,7 +42,6 @@ EpochOutcome train_epoch(Network<T>& net, const Rows<T>& rows, const std::int64_
   EpochOutcome outcome;
   Barrier barrier(spec.n_threads);
   std::atomic<bool> stop{false};
-  std::size_t n_steps = 0;
   const bool weighted = rows.weight != nullptr;
   run_team(spec.n_threads, [&](int t) {
     double asked = now();
@@ -81,11 +80,11 @@ EpochOutcome train_epoch(Network<T>& net, const Rows<T>& rows, const std::int64_
         }
       }
       barrier.wait();
-      if (t == 0) ++n_steps;
+      if (t == 0) ++outcome.n_steps;
       if (stop) break;
     }
   });
-  net.count_steps(double(n_steps));
+  net.count_steps(double(outcome.n_steps));
   return outcome;
 }
 

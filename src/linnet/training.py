@@ -25,7 +25,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 import linnet
 from linnet import losses, solvers
 from linnet.data import Rows, Stream, read_rows
-from linnet.engine import TorchEngine, choose, choose_device, choose_threads
+from linnet.engine import ENGINES, NativeEngine, TorchEngine, choose, choose_device, choose_threads
 from linnet.engine.placement import moved, threads
 from linnet.engine.torch_engine import seeded
 from linnet.history import History, Outcome
@@ -209,7 +209,7 @@ def train(
         )
     check_choice("scheduler_step", scheduler_step, ("epoch", "batch"))
     function = losses.resolve(loss)
-    engine_class, reason = choose(engine)
+    check_choice("engine", engine, ENGINES)
     target_device = choose_device(device, module, batch_size)
     dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
     rows = read_rows(X, y, sample_weight, dtype=dtype, batch_size=batch_size)
@@ -232,6 +232,9 @@ def train(
     batch_size = _fit_batch(state.optimizer, rows, batch_size, history)
     check_last_batch(module, rows, batch_size)
 
+    engine_class, reason = choose(
+        engine, module, function, state.optimizer, rows, target_device
+    )
     history.loss, history.n_rows, history.batch_size = function.name, len(rows), batch_size
     history.engine, history.engine_reason = engine_class.name, reason
     history.device, history.has_validation = str(target_device), validation is not None
@@ -272,7 +275,7 @@ def train(
 
 
 def _loop(
-    worker: TorchEngine,
+    worker: TorchEngine | NativeEngine,
     state: TrainingState,
     *,
     validation: Rows | Stream | None,

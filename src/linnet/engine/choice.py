@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from linnet.data import Rows, Stream
+from linnet.engine.native_engine import NativeEngine, is_slower, why_not
 from linnet.engine.torch_engine import TorchEngine
+from linnet.losses import Loss
 from linnet.spelling import check_choice
 
 ENGINES = ("auto", "native", "torch")
@@ -20,13 +23,22 @@ _ACCELERATOR_FROM = 10**7
 _ONE_THREAD_UP_TO = 5 * 10**6
 
 
-def choose(engine: str) -> tuple[type[TorchEngine], str]:
+def choose(
+    engine: str,
+    module: nn.Module,
+    loss: Loss,
+    optimizer: torch.optim.Optimizer,
+    rows: Rows | Stream,
+    device: torch.device,
+) -> tuple[type[TorchEngine] | type[NativeEngine], str]:
     """Return the engine's class and one sentence that says why it was chosen.
 
     Parameters
     ----------
     engine : {"auto", "native", "torch"}
         What the user asked for.
+    module, loss, optimizer, rows, device
+        What is to be trained, and where.
 
     Raises
     ------
@@ -34,14 +46,22 @@ def choose(engine: str) -> tuple[type[TorchEngine], str]:
         If the name is unknown, or the native engine cannot do it.
     """
     check_choice("engine", engine, ENGINES)
-    if engine == "native":
-        raise ValueError(
-            "engine='native' cannot train this module: the native engine of this version trains "
-            "no networks yet. Write engine='auto' or engine='torch'."
-        )
     if engine == "torch":
         return TorchEngine, "engine='torch' was asked for."
-    return TorchEngine, "PyTorch trains every module; this version has no other engine."
+    faults = why_not(module, loss, optimizer, rows, device)
+    if engine == "native":
+        if faults:
+            raise ValueError(
+                f"engine='native' cannot train this: {'; '.join(faults)}. Write engine='auto' or "
+                "engine='torch'."
+            )
+        return NativeEngine, "engine='native' was asked for."
+    if faults:
+        return TorchEngine, f"PyTorch, for {'; '.join(faults)}."
+    slower = is_slower(module)
+    if slower:
+        return TorchEngine, f"PyTorch, for {slower}."
+    return NativeEngine, "Every layer, the loss and the optimizer are known to the native engine."
 
 
 def choose_device(device: str | torch.device, module: nn.Module, batch_size: int) -> torch.device:
