@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 
+#include "denormals.hpp"
 #include "network.hpp"
 
 namespace linnet {
@@ -44,6 +45,7 @@ EpochOutcome train_epoch(Network<T>& net, const Rows<T>& rows, const std::int64_
   std::atomic<bool> stop{false};
   const bool weighted = rows.weight != nullptr;
   run_team(spec.n_threads, [&](int t) {
+    const FlushDenormals flush;
     double asked = now();
     std::size_t step = 0;
     for (Index first = 0; first < n; first += B, ++step) {
@@ -91,6 +93,7 @@ EpochOutcome train_epoch(Network<T>& net, const Rows<T>& rows, const std::int64_
 // Mean loss over a table, or with `out` (N, K) its outputs.
 template <typename T>
 double evaluate(Network<T>& net, const Rows<T>& rows, const LossSpec* loss, T* out, int n_threads) {
+  const FlushDenormals flush;
   // Columns that keep a network of usual width in the second-level cache.
   const Index B = std::min(Index(512), rows.n);
   net.reserve(B, false);
