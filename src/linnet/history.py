@@ -15,6 +15,13 @@ import numpy as np
 class Outcome(Enum):
     """Why a training ended. Each member carries its sentence.
 
+    Attributes
+    ----------
+    value : str
+        The code that files keep, such as "time_up".
+    sentence : str
+        What happened and, where something is amiss, the likely cause.
+
     Examples
     --------
     >>> from linnet import Outcome
@@ -131,7 +138,19 @@ class History:
         gradient_norm: float = float("nan"),
         seconds: float = float("nan"),
     ) -> None:
-        """Append one epoch's figures."""
+        """Append one epoch's figures.
+
+        Parameters
+        ----------
+        train_loss, validation_loss : float
+            Mean losses over the rows; NaN where there are no validation rows.
+        learning_rate : float
+            Of the epoch's last step.
+        gradient_norm : float
+            Euclidean norm of the gradient of the epoch's last step.
+        seconds : float
+            Wall time of the epoch.
+        """
         row = (train_loss, validation_loss, learning_rate, gradient_norm, seconds)
         for name, value in zip(_CURVES, row, strict=True):
             self.curves[name].append(float(value))
@@ -179,7 +198,12 @@ class History:
         return float("nan") if best is None else float(self.monitored_loss[best])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as plain data; a number that is not finite becomes a string."""
+        """Return the record as plain data; a number that is not finite becomes a string.
+
+        Returns
+        -------
+        dict
+        """
         record = {f.name: getattr(self, f.name) for f in fields(self)}
         record["split"] = {part: [int(row) for row in rows] for part, rows in self.split.items()}
         record["outcome"] = self.outcome.value if self.outcome else None
@@ -198,6 +222,15 @@ class History:
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> History:
         """Make a History from what `to_dict` returned.
+
+        Parameters
+        ----------
+        record : dict
+            Plain data.
+
+        Returns
+        -------
+        History
 
         Raises
         ------
@@ -248,6 +281,10 @@ class History:
         path : str or path, optional
             File to write; an existing one is replaced.
 
+        Returns
+        -------
+        str
+
         Raises
         ------
         OSError
@@ -266,6 +303,10 @@ class History:
         ----------
         source : str or path
             JSON text (it begins with a brace), or the path of a file.
+
+        Returns
+        -------
+        History
 
         Raises
         ------

@@ -138,6 +138,19 @@ def load(path: str | os.PathLike[str], module: nn.Module | None = None) -> Any:
     ValueError
         If it is no linnet file, is damaged, was written in a newer format, or does not fit the
         module.
+
+    Examples
+    --------
+    >>> import os, tempfile, linnet, torch
+    >>> X, y = torch.linspace(-1, 1, 50).reshape(-1, 1).numpy(), torch.linspace(0, 3, 50).numpy()
+    >>> net = torch.nn.Linear(1, 1)
+    >>> model = linnet.ModuleRegressor(net, solver="lbfgs", random_state=0).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "line.linnet")
+    ...     linnet.save(model, path)
+    ...     again = linnet.load(path, module=torch.nn.Linear(1, 1))
+    >>> bool((again.predict(X) == model.predict(X)).all())
+    True
     """
     path = Path(path)
     description, shapes = _read_header(path)

@@ -45,7 +45,7 @@ def plot(
 ) -> None:
     """Draw a model: loss curve, predictions, residuals, errors, surface.
 
-    Example: linnet plot concrete.linnet examples/concrete.csv --features age_day,cement -o pictures
+    Example: linnet plot concrete.linnet examples/concrete.csv --features age_days,cement
     """
     from linnet.cli.pictures import Drawing, draw
 

@@ -128,7 +128,16 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         return one
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the logarithm of `predict_proba`, of shape (N, L)."""
+        """Return the natural logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N, L)
+        """
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
