@@ -19,7 +19,7 @@ from tutorial_code import FeedForwardNN, NumpyDataset, sinc_data, train_by_hand
 
 import linnet
 from linnet.data import Rows
-from linnet.engine import choose, choose_device
+from linnet.engine import choose_device
 from linnet.engine.torch_engine import block_size, predict, seeded
 
 EPOCHS, BATCH, N = 4, 32, 100
@@ -120,6 +120,7 @@ def test_each_optimizer_gives_the_bits_of_a_loop_by_hand(name, weighted):
         batch_size=BATCH,
         sample_weight=weight if weighted else None,
         random_state=7,
+        engine="torch",
     )
     optimizer = OPTIMIZERS[name](hand.parameters())
     losses, _, _ = by_hand(hand, X, y, optimizer, weight=weight if weighted else None)
@@ -143,6 +144,7 @@ def test_each_scheduler_steps_as_in_a_loop_by_hand(name):
         scheduler=scheduler,
         scheduler_step=step,
         random_state=7,
+        engine="torch",
     )
     _, rates, _ = by_hand(
         hand, X, y, OPTIMIZERS["SGD"](hand.parameters()), scheduler=scheduler, step=step
@@ -164,6 +166,7 @@ def test_clipping_is_that_of_torch_and_the_history_tells_the_norm_before_it():
         batch_size=BATCH,
         clip_grad_norm=0.1,
         random_state=7,
+        engine="torch",
     )
     _, _, norms = by_hand(hand, X, y, OPTIMIZERS["Adam"](hand.parameters()), clip=0.1)
     assert same_bits(ours, hand)
@@ -174,7 +177,9 @@ def test_clipping_is_that_of_torch_and_the_history_tells_the_norm_before_it():
 def test_the_gradient_norm_without_clipping_is_that_of_the_last_step():
     X, y = data(n=32)
     net = module()
-    history = linnet.train(net, X, y, optimizer="sgd", epochs=1, batch_size=32, shuffle=False)
+    history = linnet.train(
+        net, X, y, optimizer="sgd", epochs=1, batch_size=32, shuffle=False, engine="torch"
+    )
     gradients = torch.cat([p.grad.flatten() for p in net.parameters()])
     assert history.gradient_norm[0] == pytest.approx(float(gradients.norm()), rel=1e-6)
 
@@ -191,6 +196,7 @@ def test_dropout_draws_from_the_seed_of_the_epoch():
         epochs=EPOCHS,
         batch_size=BATCH,
         random_state=7,
+        engine="torch",
     )
     by_hand(hand, X, y, OPTIMIZERS["Adam"](hand.parameters()))
     assert same_bits(ours, hand)
@@ -286,25 +292,12 @@ def test_seeding_for_a_while_leaves_the_global_generator_as_found():
         assert torch.equal(torch.rand(3), first)
 
 
-def test_the_engine_is_chosen_with_a_reason():
-    assert choose("torch") == (choose("auto")[0], "engine='torch' was asked for.")
-    assert choose("auto")[1] == "PyTorch trains every module; this version has no other engine."
-
-
 def test_an_unknown_engine_is_answered_with_the_nearest_name():
+    X, y = data()
     with pytest.raises(ValueError) as error:
-        choose("touch")
+        linnet.train(module(), X, y, engine="touch")
     assert str(error.value) == (
         "engine='touch' is not known, did you mean 'torch'? Allowed are 'auto', 'native', 'torch'."
-    )
-
-
-def test_the_native_engine_says_what_to_write_instead():
-    with pytest.raises(ValueError) as error:
-        choose("native")
-    assert str(error.value) == (
-        "engine='native' cannot train this module: the native engine of this version trains no "
-        "networks yet. Write engine='auto' or engine='torch'."
     )
 
 

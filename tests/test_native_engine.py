@@ -141,7 +141,9 @@ def test_every_activation_follows_torch(name, dtype):
     X = torch.tensor(2 * rng.normal(size=(61, 3)), dtype=dtype)
     y = torch.tensor(rng.normal(size=(61, 1)), dtype=dtype)
     module = _module((3, 21, 18, 1), ACTIVATIONS[name], dtype)
-    results = _both(module, X, y, SOLVERS["momentum"], loss="squared_error", epochs=12, batch_size=7)
+    results = _both(
+        module, X, y, SOLVERS["momentum"], loss="squared_error", epochs=12, batch_size=7
+    )
     _assert_close(results, 1e-9 if dtype == torch.float64 else 2e-4)
 
 

@@ -156,10 +156,10 @@ def test_the_module_is_left_in_evaluation_mode():
 
 
 def test_the_history_tells_what_was_done():
-    history = train(module(), *data(), epochs=2, batch_size=50, random_state=5)
+    history = train(module(), *data(), epochs=2, batch_size=50, random_state=5, engine="torch")
     assert (history.loss, history.engine, history.device) == ("squared_error", "torch", "cpu")
     assert (history.n_rows, history.batch_size, history.seed) == (128, 50, 5)
-    assert history.engine_reason == "PyTorch trains every module; this version has no other engine."
+    assert history.engine_reason == "engine='torch' was asked for."
     assert set(history.versions) == {"linnet", "torch", "numpy", "python"}
     assert history.seconds.min() > 0
     assert not history.has_validation
@@ -255,7 +255,7 @@ def test_max_time_ends_a_training_within_an_epoch_too():
 
     X, y = data(n=1000)
     started = time.monotonic()
-    history = train(Slow(2, 1), X, y, epochs=5, batch_size=1, max_time=0.2)
+    history = train(Slow(2, 1), X, y, epochs=5, batch_size=1, max_time=0.2, engine="torch")
     assert time.monotonic() - started < 2
     assert (history.outcome, history.n_epochs) == (Outcome.TIME_UP, 1)
     assert np.isfinite(history.train_loss).all()
@@ -344,14 +344,14 @@ INTERRUPTED = """
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    net = nn.Sequential(nn.Linear(2, 64), nn.Tanh(), nn.Linear(64, 1))
+    net = nn.Sequential(nn.Linear(2, 64), nn.Tanh(), nn.Linear(64, 1)).double()
     X = np.random.default_rng(0).normal(size=(256, 2))
     y = X[:, :1] * X[:, 1:]
     warnings.simplefilter("always")
     say = lambda history: print("epoch", flush=True) if history.n_epochs == 3 else None
     history = linnet.train(net, X, y, X_val=X, y_val=y, epochs=10**6, on_epoch=say, progress=True)
     with torch.no_grad():
-        loss = (net(torch.tensor(X).float()) - torch.tensor(y).float()).square().mean()
+        loss = (net(torch.tensor(X)) - torch.tensor(y)).square().mean()
     print(history.outcome.value, abs(float(loss) - history.best_loss) < 1e-6 * history.best_loss)
 """
 

@@ -232,9 +232,7 @@ def train(
     batch_size = _fit_batch(state.optimizer, rows, batch_size, history)
     check_last_batch(module, rows, batch_size)
 
-    engine_class, reason = choose(
-        engine, module, function, state.optimizer, rows, target_device
-    )
+    engine_class, reason = choose(engine, module, function, state.optimizer, rows, target_device)
     history.loss, history.n_rows, history.batch_size = function.name, len(rows), batch_size
     history.engine, history.engine_reason = engine_class.name, reason
     history.device, history.has_validation = str(target_device), validation is not None
@@ -465,7 +463,7 @@ def _is_finite(module: nn.Module) -> bool:
     )
 
 
-def _gives_finite(worker: TorchEngine) -> bool:
+def _gives_finite(worker: TorchEngine | NativeEngine) -> bool:
     """Whether the outputs for a batch of the training rows are finite, where that can be told."""
     if isinstance(worker.rows, Stream):
         return True

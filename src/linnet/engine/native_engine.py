@@ -53,7 +53,7 @@ class NativeEngine:
     module: nn.Module
     loss: Loss
     optimizer: torch.optim.Optimizer
-    rows: Rows
+    rows: Rows | Stream
     batch_size: int
     device: torch.device
     clip_grad_norm: float | None = None
@@ -63,6 +63,7 @@ class NativeEngine:
     def __post_init__(self) -> None:
         from linnet import _native
 
+        assert isinstance(self.rows, Rows)
         program, faults = trace(self.module, self.rows.X.shape[1])
         assert program is not None, faults
         self._parameters = program.parameters

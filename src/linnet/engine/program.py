@@ -20,9 +20,23 @@ from linnet.network import Sin
 # Codes shared with native/kernels.hpp and native/network.hpp.
 LINEAR, ACTIVATION, ADD, MULTIPLY_BY = range(4)
 ACTIVATIONS = (
-    "identity relu leaky_relu elu selu gelu gelu_tanh silu mish tanh sigmoid softplus softsign "
-    "hardtanh sin cos"
-).split()
+    "identity",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "gelu_tanh",
+    "silu",
+    "mish",
+    "tanh",
+    "sigmoid",
+    "softplus",
+    "softsign",
+    "hardtanh",
+    "sin",
+    "cos",
+)
 CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
 
 Node = tuple[int, int, int, int, int, int, int, float, float]
@@ -85,18 +99,32 @@ def trace(module: nn.Module, n_inputs: int) -> tuple[Program | None, list[str]]:
     hooked = [name or "the module" for name, m in module.named_modules() if _has_hooks(m)]
     if hooked:
         return None, [f"{name}: has hooks, which only PyTorch calls" for name in hooked]
+    modes = {m: m.training for m in module.modules()}
     try:
-        graph = fx.Tracer().trace(module)
+        module.train()
+        training, faults = _program(module, n_inputs)
+        module.eval()
+        evaluating, _ = _program(module, n_inputs)
     except Exception as fault:  # a forward of the user's may raise anything when it is traced
         first = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
         return None, [f"the module cannot be traced: {first}"]
+    finally:
+        for m, mode in modes.items():
+            m.training = mode
+    if faults:
+        return None, faults
+    if training.nodes != evaluating.nodes:
+        return None, ["the module does other things in training than in evaluation"]
+    return training, []
+
+
+def _program(module: nn.Module, n_inputs: int) -> tuple[Program, list[str]]:
+    graph = fx.Tracer().trace(module)
     program = Program([n_inputs])
     translation = _Translation(module, program)
     for node in graph.nodes:
         translation.add(node)
-    if translation.faults:
-        return None, translation.faults
-    return program, []
+    return program, translation.faults
 
 
 def _has_hooks(module: nn.Module) -> bool:
@@ -215,9 +243,7 @@ class _Translation:
             return None
         return operator.attrgetter(str(given.target))(self.module)
 
-    def _linear(
-        self, place: str, at: int, weight: torch.Tensor, bias: torch.Tensor | None
-    ) -> int:
+    def _linear(self, place: str, at: int, weight: torch.Tensor, bias: torch.Tensor | None) -> int:
         n_outputs, n_inputs = weight.shape
         if n_inputs != self.program.heights[at]:
             raise _Unknown(f"{place}: takes {n_inputs} inputs, not {self.program.heights[at]}")
