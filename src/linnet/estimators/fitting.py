@@ -187,8 +187,11 @@ class NetworkEstimator(BaseEstimator):
         if goes_on:
             check_same_network(self)
             columns, target = self.columns_, self.target_
-            # Copies, so that a training that fails leaves the earlier one as it was.
-            module, state = copy.deepcopy((self.module_, self._state))
+            module, state = self.module_, self._state
+            if not partial:
+                # Copies, so that a training that fails leaves the earlier one as it was. A stream
+                # of many small parts would pay for them as much as for its training.
+                module, state = copy.deepcopy((module, state))
             generator = None
         else:
             columns = self._fit_columns(X, weight, partial=partial)
@@ -225,7 +228,7 @@ class NetworkEstimator(BaseEstimator):
             random_state=generator,
             device=self.device,
             engine=self.engine,
-            n_threads=self.n_threads,
+            n_threads=None if self.n_threads is None else int(self.n_threads),
             progress=bool(self.verbose),
             state=state,
         )
@@ -276,6 +279,8 @@ class NetworkEstimator(BaseEstimator):
                     "column_types out."
                 )
             return Columns.for_array(X, sample_weight=weight, **options)
+        if weight is not None:
+            X = take(X, np.flatnonzero(weight > 0))  # a row of weight 0 is as good as absent
         try:
             return Columns.fit(X, types=self.column_types, **options)
         except ValueError as fault:
@@ -295,7 +300,7 @@ class NetworkEstimator(BaseEstimator):
                 UserWarning,
                 stacklevel=5,
             )
-        return min(self.batch_size, n_rows)
+        return min(int(self.batch_size), n_rows)
 
     def _patience(self) -> int | None:
         if math.isinf(self.n_iter_no_change):
@@ -308,12 +313,17 @@ class NetworkEstimator(BaseEstimator):
         self, module: nn.Module, batch_size: int, weight: np.ndarray | None
     ) -> torch.optim.Optimizer:
         trained = [p for p in module.parameters() if p.requires_grad]
+        if not trained:
+            raise ValueError(
+                "The module has no parameters to train. Give one with layers such as nn.Linear, "
+                "and with requires_grad=True."
+            )
         if not isinstance(self.solver, str):
             return solvers.make(self.solver, trained)
         # scikit-learn's penalty is alpha / 2 * sum(w**2) / (rows of a batch), and a row of
         # weight 2 counts as two rows. AdamW's is its own.
         rows_of_batch = batch_size * (1.0 if weight is None else float(weight.mean()))
-        decay = self.alpha if self.solver == "adamw" else self.alpha / rows_of_batch
+        decay = float(self.alpha) / (1.0 if self.solver == "adamw" else rows_of_batch)
         if self.solver == "lbfgs":
             return solvers.make("lbfgs", trained, weight_decay=decay)
         weights = [p for p in trained if p.ndim > 1]
@@ -323,13 +333,13 @@ class NetworkEstimator(BaseEstimator):
             for parameters, strength in ((weights, decay), (others, 0.0))
             if parameters
         ]
-        options: dict[str, Any] = {"lr": self.learning_rate_init}
+        options: dict[str, Any] = {"lr": float(self.learning_rate_init)}
         if self.solver == "sgd":
-            options["momentum"] = self.momentum
-            options["nesterov"] = self.nesterovs_momentum and self.momentum > 0
+            options["momentum"] = float(self.momentum)
+            options["nesterov"] = bool(self.nesterovs_momentum and self.momentum > 0)
         elif self.solver in ("adam", "adamw", "nadam", "radam"):
-            options["betas"] = (self.beta_1, self.beta_2)
-            options["eps"] = self.epsilon
+            options["betas"] = (float(self.beta_1), float(self.beta_2))
+            options["eps"] = float(self.epsilon)
         return solvers.make(self.solver, groups, **options)
 
     def _make_scheduler(self, optimizer: torch.optim.Optimizer, n_rows: int, batch_size: int):
