@@ -1,5 +1,10 @@
 """The native part of linnet."""
 
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy
+from numpy.typing import NDArray
 
 
 def instruction_sets() -> list[str]:
@@ -12,3 +17,36 @@ def compiled_with() -> str:
     """
     Name and version of the compiler that built this module, such as 'GCC 12.2.0'.
     """
+
+def kernels_in_use() -> str:
+    """Name of the instruction set whose kernels train."""
+
+class Network32:
+    """A network that trains in place on arrays that Python owns."""
+
+    def __init__(self, heights: Sequence[int], nodes: Sequence[tuple[int, int, int, int, int, int, int, float, float]], output: int, parameters: Sequence[Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]], trained: Sequence[bool], groups: Sequence[int]) -> None: ...
+
+    def set_state(self, parameter: int, m: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')] | None, v: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')] | None, vmax: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')] | None, step: float) -> None: ...
+
+    def clear_states(self) -> None: ...
+
+    def train_epoch(self, X: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], y: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, order: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], loss: int, p0: float, sum: bool, solver: int, groups: Sequence[Sequence[tuple[float, float, float, float, float, float, float, bool, bool, bool]]], batch_size: int, clip_norm: float, n_threads: int, seconds_left: float) -> tuple[float, float, int, int]: ...
+
+    def evaluate(self, X: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], y: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, loss: int, p0: float, sum: bool) -> float: ...
+
+    def predict(self, X: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]) -> None: ...
+
+class Network64:
+    """A network that trains in place on arrays that Python owns."""
+
+    def __init__(self, heights: Sequence[int], nodes: Sequence[tuple[int, int, int, int, int, int, int, float, float]], output: int, parameters: Sequence[Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')]], trained: Sequence[bool], groups: Sequence[int]) -> None: ...
+
+    def set_state(self, parameter: int, m: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')] | None, v: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')] | None, vmax: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')] | None, step: float) -> None: ...
+
+    def clear_states(self) -> None: ...
+
+    def train_epoch(self, X: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], y: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, order: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], loss: int, p0: float, sum: bool, solver: int, groups: Sequence[Sequence[tuple[float, float, float, float, float, float, float, bool, bool, bool]]], batch_size: int, clip_norm: float, n_threads: int, seconds_left: float) -> tuple[float, float, int, int]: ...
+
+    def evaluate(self, X: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], y: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, loss: int, p0: float, sum: bool) -> float: ...
+
+    def predict(self, X: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')]) -> None: ...

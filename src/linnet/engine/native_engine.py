@@ -156,11 +156,9 @@ class NativeEngine:
                 state["exp_avg_sq"] = torch.zeros_like(parameter)
                 if group["amsgrad"]:
                     state["max_exp_avg_sq"] = torch.zeros_like(parameter)
-            moments = [
-                _matrix(state[name]) if name in state else None
-                for name in ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
-            ]
-            self._network.set_state(number, *moments, float(state["step"]))
+            first, second = _matrix(state["exp_avg"]), _matrix(state["exp_avg_sq"])
+            greatest = _matrix(state["max_exp_avg_sq"]) if group["amsgrad"] else None
+            self._network.set_state(number, first, second, greatest, float(state["step"]))
 
     def _count_steps(self, n_steps: int) -> None:
         if self._solver == _SGD:

@@ -247,10 +247,10 @@ class _Translation:
         n_outputs, n_inputs = weight.shape
         if n_inputs != self.program.heights[at]:
             raise _Unknown(f"{place}: takes {n_inputs} inputs, not {self.program.heights[at]}")
-        numbers = [self.program.parameter(weight)]
-        numbers.append(-1 if bias is None else self.program.parameter(bias))
+        w = self.program.parameter(weight)
+        b = -1 if bias is None else self.program.parameter(bias)
         out = self.program.value(n_outputs)
-        self.program.nodes.append((LINEAR, at, -1, out, *numbers, 0, 0.0, 0.0))
+        self.program.nodes.append((LINEAR, at, -1, out, w, b, 0, 0.0, 0.0))
         return out
 
     def _activation(self, at: int, name: str, p0: float, p1: float) -> int:
