@@ -39,7 +39,7 @@ EpochOutcome train_epoch(Network<T>& net, const Rows<T>& rows, const std::int64_
                          const EpochSpec& spec, const std::vector<std::vector<Group>>& groups,
                          const std::function<bool()>& interrupted) {
   const Index B = spec.batch_size;
-  net.reserve(std::min(B, n), true);
+  net.reserve(std::min(B, n), true, spec.n_threads);
   EpochOutcome outcome;
   Barrier barrier(spec.n_threads);
   std::atomic<bool> stop{false};
@@ -53,9 +53,9 @@ EpochOutcome train_epoch(Network<T>& net, const Rows<T>& rows, const std::int64_
       const auto [c0, c1] = share_columns(S, t, spec.n_threads);
       if (c0 < c1) {
         net.read(rows, order + first, b, S, c0, c1);
-        net.forward(S, c0, c1);
+        net.forward(S, c0, c1, t);
         net.loss(spec.loss, weighted, b, S, c0, c1, true);
-        net.backward(S, c0, c1);
+        net.backward(S, c0, c1, t);
       }
       barrier.wait();
       const bool last = first + B >= n;
@@ -96,7 +96,7 @@ double evaluate(Network<T>& net, const Rows<T>& rows, const LossSpec* loss, T* o
   const FlushDenormals flush;
   // Columns that keep a network of usual width in the second-level cache.
   const Index B = std::min(Index(512), rows.n);
-  net.reserve(B, false);
+  net.reserve(B, false, 1);
   std::vector<std::int64_t> order(B);
   double total = 0;
   const Index K = net.n_outputs();
@@ -105,7 +105,7 @@ double evaluate(Network<T>& net, const Rows<T>& rows, const LossSpec* loss, T* o
     const Index b = std::min(B, rows.n - first), S = round_up(b);
     for (Index i = 0; i < b; ++i) order[i] = first + i;
     net.read(rows, order.data(), b, S, 0, S);
-    net.forward(S, 0, S);
+    net.forward(S, 0, S, 0);
     if (loss) {
       net.loss(*loss, rows.weight != nullptr, b, S, 0, S, false);
       total += net.total_loss(*loss, rows.weight != nullptr, b);

@@ -26,9 +26,9 @@ struct Kernels {
   void (*gather)(const T* X, Index D, const std::int64_t* order, Index B, T* x, Index S);
 
   // z (R, S) = A x + bias, on columns [c0, c1): A[r, k] = a[r * rs + k * ks], x (K, S).
-  // With `add`, z += A x instead.
+  // With `add`, z += A x instead. scratch has room for multiply_scratch(S) numbers, or is null.
   void (*multiply)(const T* a, Index rs, Index ks, const T* bias, const T* x, T* z, Index R,
-                   Index K, Index S, Index c0, Index c1, bool add);
+                   Index K, Index S, Index c0, Index c1, bool add, T* scratch);
 
   // dW (O, I) += or = g x^T for rows [o0, o1), and db (O) the row sums of g (O, S); x (I, S).
   void (*outer)(const T* g, const T* x, T* dW, T* db, Index o0, Index o1, Index I, Index S,
@@ -52,8 +52,8 @@ struct Kernels {
   double (*squares)(const T* g, Index n);
 };
 
-template <typename T>
-const Kernels<T>& kernels_for_this_processor();
+// Numbers that `multiply` copies at once, at most: 256 rows of x, and of a block of A.
+constexpr Index multiply_scratch(Index S) { return 256 * (S + 8); }
 
 // One for each object library; null where it is not built.
 #define LINNET_LEVEL_TABLES(level)        \

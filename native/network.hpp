@@ -72,8 +72,12 @@ class Network {
   std::vector<Parameter<T>>& parameters() { return parameters_; }
 
   // Make room for batches of B rows.
-  void reserve(Index B, bool with_gradients) {
+  void reserve(Index B, bool with_gradients, int n_threads) {
     const Index S = round_up(B);
+    while (int(scratch_.size()) < n_threads) scratch_.emplace_back();
+    if (S > stride_ || scratch_.back().data() == nullptr)
+      for (auto& scratch : scratch_)
+        scratch = Buffer<T>(multiply_scratch(std::max(S, stride_)));
     if (S <= stride_ && (has_gradients_ || !with_gradients)) return;
     stride_ = std::max(S, stride_);
     has_gradients_ = has_gradients_ || with_gradients;
@@ -104,7 +108,7 @@ class Network {
       gather_columns(table.weight, 1, order + c0, n, width, weight_.data() + c0, S);
   }
 
-  void forward(Index S, Index c0, Index c1) {
+  void forward(Index S, Index c0, Index c1, int t) {
     for (const Node& node : nodes_) {
       const T* x = values_[node.in0].data();
       T* out = values_[node.out].data();
@@ -113,7 +117,8 @@ class Network {
         case NodeKind::linear: {
           const auto& w = parameters_[node.weight];
           const T* bias = node.bias < 0 ? nullptr : parameters_[node.bias].data;
-          k_.multiply(w.data, w.columns, 1, bias, x, out, w.rows, w.columns, S, c0, c1, false);
+          k_.multiply(w.data, w.columns, 1, bias, x, out, w.rows, w.columns, S, c0, c1, false,
+                      scratch_[t].data());
           break;
         }
         case NodeKind::activation:
@@ -157,7 +162,7 @@ class Network {
     return spec.sum && !by_row ? sum * double(heights_[output_]) : sum;
   }
 
-  void backward(Index S, Index c0, Index c1) {
+  void backward(Index S, Index c0, Index c1, int t) {
     for (std::size_t i = nodes_.size(); i-- > 0;) {
       const Node& node = nodes_[i];
       if (!needs_gradient_[node.out]) continue;
@@ -168,7 +173,7 @@ class Network {
         const auto& w = parameters_[node.weight];
         // dx = W^T g: the same product, rows and columns of W exchanged.
         k_.multiply(w.data, 1, w.columns, nullptr, g, slopes_[node.in0].data(), w.columns, w.rows, S,
-                    c0, c1, adds_[i][0]);
+                    c0, c1, adds_[i][0], scratch_[t].data());
         continue;
       }
       for (int j = 0; j < 2; ++j) {
@@ -262,6 +267,7 @@ class Network {
   Index stride_ = 0;
   bool has_gradients_ = false;
   std::vector<Buffer<T>> values_, slopes_, gradients_;
+  std::vector<Buffer<T>> scratch_;  // one for each thread
   std::vector<std::vector<double>> row_squares_;
   Buffer<T> rows_, weight_, targets_;
 

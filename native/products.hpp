@@ -51,15 +51,89 @@ inline void panel(const T* a, Index rs, Index ks, const T* bias, const T* x, T* 
   if (r < R) block<T, 1, C>(a + r * rs, rs, ks, at(r), x, z + r * S, K, S, add);
 }
 
+// The same for large matrices: x is copied into panels of kDepth rows that lie together, so that
+// rows a power of two apart do not fall into the same few lines of the cache, and rows of A into
+// blocks that are read in order (Goto and van de Geijn 2008, section 4).
+constexpr Index kDepth = 256;
+
+template <typename T, int R, int C>
+inline void packed_block(const T* a, const T* x, T* z, Index depth, Index S, bool add,
+                         const T* bias) {
+  constexpr int W = Lanes<T>::W;
+  Vec<T> sum[R][C];
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < C; ++c)
+      sum[r][c] = add ? load(z + r * S + c * W) : fill(bias ? bias[r] : T(0));
+  for (Index k = 0; k < depth; ++k) {
+    Vec<T> column[C];
+    for (int c = 0; c < C; ++c) column[c] = load(x + (k * C + c) * W);
+    for (int r = 0; r < R; ++r) {
+      const Vec<T> weight = fill(a[k * kRows + r]);
+      for (int c = 0; c < C; ++c) sum[r][c] += weight * column[c];
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < C; ++c) store(z + r * S + c * W, sum[r][c]);
+}
+
+template <typename T, int C>
+inline void packed_rows(const T* a, const T* x, T* z, Index rows, Index depth, Index S, bool add,
+                        const T* bias) {
+  if (rows >= kRows) return packed_block<T, kRows, C>(a, x, z, depth, S, add, bias);
+  for (Index r = 0; r < rows; ++r)
+    packed_block<T, 1, C>(a + r, x, z + r * S, depth, S, add, bias ? bias + r : nullptr);
+}
+
+template <typename T>
+void packed_multiply(const T* a, Index rs, Index ks, const T* bias, const T* x, T* z, Index R,
+                     Index K, Index S, Index c0, Index c1, bool add, T* scratch) {
+  constexpr Index W = Lanes<T>::W, wide = kVecs * W;
+  T* rows = scratch;                       // (kDepth, kRows)
+  T* panels = scratch + kDepth * kRows;    // (columns / width, kDepth, width)
+  for (Index k0 = 0; k0 < K; k0 += kDepth) {
+    const Index depth = K - k0 < kDepth ? K - k0 : kDepth;
+    T* to = panels;
+    for (Index c = c0; c < c1;) {
+      const Index width = c1 - c >= wide ? wide : W;
+      for (Index k = 0; k < depth; ++k, to += width)
+        std::memcpy(to, x + (k0 + k) * S + c, width * sizeof(T));
+      c += width;
+    }
+    for (Index r = 0; r < R; r += kRows) {
+      const Index n = R - r < kRows ? R - r : kRows;
+      for (Index k = 0; k < depth; ++k)
+        for (Index i = 0; i < n; ++i) rows[k * kRows + i] = a[(r + i) * rs + (k0 + k) * ks];
+      const T* from = panels;
+      for (Index c = c0; c < c1;) {
+        const bool is_wide = c1 - c >= wide;
+        const bool adds = add || k0 > 0;
+        const T* at = bias ? bias + r : nullptr;
+        if (is_wide) packed_rows<T, kVecs>(rows, from, z + r * S + c, n, depth, S, adds, at);
+        else packed_rows<T, 1>(rows, from, z + r * S + c, n, depth, S, adds, at);
+        const Index width = is_wide ? wide : W;
+        from += depth * width;
+        c += width;
+      }
+    }
+  }
+}
+
+// Rows and depth from which copying costs less than it saves.
+constexpr Index kPackFrom = 192;
+
 template <typename T>
 void multiply(const T* a, Index rs, Index ks, const T* bias, const T* x, T* z, Index R, Index K,
-              Index S, Index c0, Index c1, bool add) {
+              Index S, Index c0, Index c1, bool add, T* scratch) {
   constexpr Index W = Lanes<T>::W;
+  if (scratch && R >= kPackFrom && K >= kPackFrom)
+    return packed_multiply(a, rs, ks, bias, x, z, R, K, S, c0, c1, add, scratch);
   Index c = c0;
   for (; c + kVecs * W <= c1; c += kVecs * W)
     panel<T, kVecs>(a, rs, ks, bias, x + c, z + c, R, K, S, add);
   for (; c < c1; c += W) panel<T, 1>(a, rs, ks, bias, x + c, z + c, R, K, S, add);
 }
+
+constexpr Index at_least(Index least, Index n) { return n < least ? least : n; }
 
 // Sums of the W lanes of each of W vectors, in one vector: a tree of log2(W) levels, each of which
 // adds the halves of groups of lanes.
@@ -111,15 +185,20 @@ template <typename T>
 void outer(const T* g, const T* x, T* dW, T* db, Index o0, Index o1, Index I, Index S, bool add) {
   constexpr int W = Lanes<T>::W;
   constexpr int C = W >= 16 ? 4 : 2, R = W / C;  // 4 by 4, 4 by 2, 2 by 2, or 1 by 2
-  const auto rows = [&](auto r_count, Index o) {
-    constexpr int r = decltype(r_count)::value;
-    Index i = 0;
-    for (; i + C <= I; i += C) dots<T, r, C>(g + o * S, x + i * S, dW + o * I + i, I, S, add);
-    for (; i < I; ++i) dots<T, r, 1>(g + o * S, x + i * S, dW + o * I + i, I, S, add);
-  };
-  Index o = o0;
-  for (; o + R <= o1; o += R) rows(std::integral_constant<int, R>{}, o);
-  for (; o < o1; ++o) rows(std::integral_constant<int, 1>{}, o);
+  // Inputs in chunks that stay in the first-level cache while all rows of g pass by.
+  const Index chunk = at_least(C, 32 * 1024 / Index(sizeof(T)) / S / C * C);
+  for (Index i0 = 0; i0 < I; i0 += chunk) {
+    const Index i1 = i0 + chunk < I ? i0 + chunk : I;
+    const auto rows = [&](auto r_count, Index o) {
+      constexpr int r = decltype(r_count)::value;
+      Index i = i0;
+      for (; i + C <= i1; i += C) dots<T, r, C>(g + o * S, x + i * S, dW + o * I + i, I, S, add);
+      for (; i < i1; ++i) dots<T, r, 1>(g + o * S, x + i * S, dW + o * I + i, I, S, add);
+    };
+    Index o = o0;
+    for (; o + R <= o1; o += R) rows(std::integral_constant<int, R>{}, o);
+    for (; o < o1; ++o) rows(std::integral_constant<int, 1>{}, o);
+  }
   if (!db) return;
   for (Index r = o0; r < o1; ++r) {
     Vec<T> sum[W] = {};

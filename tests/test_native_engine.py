@@ -157,6 +157,7 @@ def test_every_activation_follows_torch(name, dtype):
         (33, 32, (1, 64, 1)),
         (100, 100, (30, 5, 2)),
         (65, 64, (3, 128, 31, 1)),
+        (70, 70, (5, 200, 301, 3)),
     ],
 )
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
