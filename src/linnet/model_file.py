@@ -7,20 +7,17 @@ The header's entry ``linnet`` holds the rest as JSON. A file is data: reading on
 from __future__ import annotations
 
 import copy
-import functools
+import inspect
 import itertools
-import json
 import math
 import os
-import secrets
-from collections.abc import Callable
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
+from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -28,12 +25,14 @@ from linnet import losses
 from linnet.estimators import MLPClassifier, MLPRegressor, ModuleClassifier, ModuleRegressor
 from linnet.estimators.fitting import NetworkEstimator
 from linnet.estimators.mlp import Perceptron
+from linnet.estimators.parameters import check_parameters
 from linnet.estimators.targets import ClassTarget, RegressionTarget
 from linnet.history import History
+from linnet.model_format import damaged, pack, unpack
 from linnet.table import Columns
 from linnet.training import TrainingState, versions
+from linnet.whole_file import check_writable, whole_file
 
-FORMAT_VERSION = 1
 ESTIMATORS: dict[str, type[NetworkEstimator]] = {
     cls.__name__: cls for cls in (MLPRegressor, MLPClassifier, ModuleRegressor, ModuleClassifier)
 }
@@ -97,22 +96,19 @@ def save(
     check_is_fitted(estimator, "module_")
     path = Path(path)
     check_writable(path, overwrite=overwrite)
+    description = _describe(estimator)
+    if card is not None:
+        description["card"] = card
     try:
-        text = json.dumps(_describe(estimator, card), allow_nan=False)
-    except (TypeError, ValueError) as fault:
+        content = pack(description, _tensors(estimator))
+    except (TypeError, ValueError, RecursionError) as fault:
         if card is None:
             raise
         raise TypeError(
-            f"The card is no plain data ({fault}). Give a dict of text, numbers and lists."
+            f"The card is no plain data ({fault}). Give a dict of text, finite numbers and lists."
         ) from fault
-    tensors = {
-        # Tied weights share memory, which the format does not know: each is written out.
-        f"module.{name}": value.detach().cpu().contiguous().clone()
-        for name, value in estimator.module_.state_dict().items()
-    }
-    for part, rows in estimator.history_.split.items():
-        tensors[f"rows.{part}"] = torch.tensor(rows, dtype=torch.int64)
-    _write(path, safetensors.torch.save(tensors, metadata={"linnet": text}))
+    with whole_file(path) as part:
+        part.write_bytes(content)
 
 
 def load(path: str | os.PathLike[str], module: nn.Module | None = None) -> Any:
@@ -153,11 +149,35 @@ def load(path: str | os.PathLike[str], module: nn.Module | None = None) -> Any:
     True
     """
     path = Path(path)
-    description, shapes = _read_header(path)
+    description, tensors = unpack(path)
+    name = description.get("estimator")
+    if not isinstance(name, str) or name not in ESTIMATORS:
+        raise damaged(path, f"an estimator {str(name)[:40]!r} is not known")
+    if issubclass(ESTIMATORS[name], Perceptron) and module is not None:
+        raise ValueError(f"{path} holds an {name}, which needs no module. Write linnet.load(path).")
+    if not issubclass(ESTIMATORS[name], Perceptron) and not isinstance(module, nn.Module):
+        raise ValueError(
+            f"{path} holds the weights of a module of your own. Give an instance of its class: "
+            "linnet.load(path, module=MyNet())."
+        )
     try:
-        estimator = _rebuild(description, shapes, path, module)
-    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as fault:
-        raise _damaged(path, f"{type(fault).__name__}: {fault}") from fault
+        estimator, dropped = _estimator(description, tensors, module)
+        network = _network(estimator, tensors, module)
+    except _FAULTS as fault:
+        raise damaged(path, str(fault).splitlines()[0] if str(fault) else repr(fault)) from fault
+    _fill(network, tensors, path)
+    estimator.module_ = network.eval()
+    if dropped:
+        warnings.warn(
+            f"{path} cannot hold {' and '.join(dropped)}, which {'were' if dropped[1:] else 'was'} "
+            "no name or number: the default stands there now. Set it anew before training on.",
+            UserWarning,
+            stacklevel=2,
+        )
+    try:
+        _make_ready(estimator)
+    except _FAULTS as fault:
+        raise damaged(path, str(fault)) from fault
     return estimator
 
 
@@ -181,46 +201,44 @@ def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
     ValueError
         If it is no linnet file or damaged.
     """
-    return _read_header(Path(path))[0]
+    return unpack(Path(path))[0]
 
 
-def check_writable(path: Path, *, overwrite: bool) -> None:
-    """Raise the OSError that writing to a path would end in, before any work is done."""
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder. Give the name of a file in it.")
-    if path.exists() and not overwrite:
-        raise FileExistsError(
-            f"{path} already exists. Choose another name, or write overwrite=True (--force in the "
-            "shell) to replace it."
-        )
-    folder = path.parent
-    if not folder.is_dir():
-        raise FileNotFoundError(f"The folder {folder} does not exist. Make it first.")
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"The folder {folder} cannot be written to. Choose another one.")
+# What wrong entries of a file can end in, before its tensors are put into a module.
+_FAULTS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file beside its place, flush it to the disk, and rename it."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+def _tensors(estimator: NetworkEstimator) -> dict[str, torch.Tensor]:
+    """Return what the file keeps as tensors: the module's state, and rows of the split."""
+    tensors = {}
+    for name, value in estimator.module_.state_dict().items():
+        if not isinstance(value, torch.Tensor):
+            raise TypeError(
+                f"The module's state {name!r} is a {type(value).__name__}; a linnet file holds "
+                "tensors only. Register it as a buffer, or leave it out of the state."
+            )
+        # Tied weights share memory, which the format does not know: each is written out.
+        tensors[f"module.{name}"] = value.detach().cpu().contiguous().clone()
+    for part, rows in estimator.history_.split.items():
+        tensors[f"rows.{part}"] = torch.tensor(rows, dtype=torch.int64)
+    return tensors
 
 
-def _describe(estimator: NetworkEstimator, card: dict[str, Any] | None) -> dict[str, Any]:
+def _describe(estimator: NetworkEstimator) -> dict[str, Any]:
     history = estimator.history_.to_dict()
     history["split"] = {}  # kept as tensors
     parameters = list(estimator.module_.parameters())
     names = getattr(estimator, "feature_names_in_", None)
     return {
-        "format_version": FORMAT_VERSION,
         "estimator": type(estimator).__name__,
         "parameters": {
             name: _to_plain(value) for name, value in estimator.get_params(deep=False).items()
@@ -237,7 +255,7 @@ def _describe(estimator: NetworkEstimator, card: dict[str, Any] | None) -> dict[
         "n_features_in": int(estimator.n_features_in_),
         "feature_names_in": None if names is None else [str(name) for name in names],
         "versions": versions(),
-        "card": getattr(estimator, "card_", {}) if card is None else card,
+        "card": getattr(estimator, "card_", {}),
     }
 
 
@@ -254,159 +272,146 @@ def _to_plain(value: Any) -> Any:
         return [_to_plain(item) for item in value]
     if isinstance(value, dict):
         return {"pairs": [[_to_plain(k), _to_plain(v)] for k, v in value.items()]}
+    if type(value) in losses.TORCH_LOSSES.values():
+        return {"loss": type(value).__name__, "settings": _settings(value)}
+    if isinstance(value, torch.Tensor):
+        return {"tensor": value.detach().cpu().tolist()}
     return {"not_kept": getattr(value, "__name__", type(value).__name__)}
 
 
-def _from_plain(name: str, value: Any) -> tuple[bool, Any]:
-    """Return whether a parameter was kept, and its value."""
+def _settings(loss: nn.Module) -> dict[str, Any]:
+    """Return the arguments that make such a loss again, where it keeps them as attributes."""
+    names = inspect.signature(type(loss)).parameters
+    settings = {name: getattr(loss, name) for name in names if hasattr(loss, name)}
+    return {name: _to_plain(value) for name, value in settings.items() if value is not None}
+
+
+def _from_plain(value: Any) -> Any:
+    """Return the parameter that `_to_plain` wrote down; _DROPPED if it was not kept."""
     if isinstance(value, list):
-        return True, tuple(_from_plain(name, item)[1] for item in value)
+        return tuple(_from_plain(item) for item in value)
     if not isinstance(value, dict):
-        return True, value
+        return value
     if "number" in value:
-        return True, float(value["number"])
+        return float(value["number"])
     if "pairs" in value:
-        pairs = [(_from_plain(name, k)[1], _from_plain(name, v)[1]) for k, v in value["pairs"]]
-        return True, dict(pairs)
-    if name == "loss" and value.get("not_kept") in losses.TORCH_LOSSES:
+        return {_from_plain(key): _from_plain(item) for key, item in value["pairs"]}
+    if "tensor" in value:
+        return torch.tensor(value["tensor"])
+    if "loss" in value:
         # By a table of torch's own losses, never by importing the name.
-        return True, losses.TORCH_LOSSES[value["not_kept"]]()
-    return False, None
+        settings = {name: _from_plain(item) for name, item in value["settings"].items()}
+        return losses.TORCH_LOSSES[value["loss"]](**settings)
+    return _DROPPED
 
 
-def _read_header(path: Path) -> tuple[dict[str, Any], dict[str, list[int]]]:
-    """Return the description and the shape of each tensor; no tensor is read."""
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder. Give a file, such as {path}/model.linnet.")
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {path}. Give one that linnet wrote.")
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            names = file.keys()
-            shapes = {name: list(file.get_slice(name).get_shape()) for name in names}
-    except safetensors.SafetensorError as fault:
-        raise ValueError(
-            f"{path} is no linnet model, or is damaged or cut off ({fault}). Give a file that "
-            "linnet wrote, or copy it anew."
-        ) from fault
-    if "linnet" not in metadata:
-        raise ValueError(
-            f"{path} holds tensors in the safetensors format, but linnet did not write it. Give a "
-            "file made by linnet fit or linnet.save."
-        )
-    try:
-        description = json.loads(metadata["linnet"])
-    except (json.JSONDecodeError, RecursionError) as fault:
-        raise _damaged(path, str(fault)) from fault
-    if not isinstance(description, dict):
-        raise _damaged(path, "its description is no object")
-    version = description.get("format_version")
-    if not isinstance(version, int) or version < 1:
-        raise _damaged(path, "it has no format version")
-    if version > FORMAT_VERSION:
-        raise ValueError(
-            f"{path} was written in format version {version}; this linnet reads up to "
-            f"{FORMAT_VERSION}. Install a newer linnet: pip install --upgrade linnet."
-        )
-    return description, shapes
+_DROPPED = object()
 
 
-def _damaged(path: Path, why: str) -> ValueError:
-    return ValueError(
-        f"{path} is a damaged linnet model ({why}). Copy it anew, or fit the model again."
-    )
-
-
-def _rebuild(
-    description: dict[str, Any],
-    shapes: dict[str, list[int]],
-    path: Path,
-    module: nn.Module | None,
-) -> NetworkEstimator:
-    name = description["estimator"]
-    if name not in ESTIMATORS:
-        raise _damaged(path, f"an estimator {name!r} is not known")
-    parameters = {}
-    for key, value in dict(description["parameters"]).items():
-        kept, value = _from_plain(key, value)
-        if kept:
-            parameters[key] = value
-    columns = Columns.from_dict(description["columns"])
-    target = _TARGETS[description["target"]["kind"]].from_dict(description["target"])
-    history = History.from_dict(description["history"])
-
-    estimator: Any = ESTIMATORS[name]
-    if issubclass(estimator, Perceptron):
-        if module is not None:
-            raise ValueError(
-                f"{path} holds an {name}, which needs no module. Write linnet.load(path)."
-            )
-        estimator = estimator(**parameters)
-        build = _sized(estimator, columns, target, shapes, path)
-    else:
-        if not isinstance(module, nn.Module):
-            raise ValueError(
-                f"{path} holds the weights of a module of your own. Give an instance of its class: "
-                "linnet.load(path, module=MyNet())."
-            )
-        estimator = estimator(**{**parameters, "module": module})
-        build = functools.partial(copy.deepcopy, module)
-    estimator.columns_, estimator.target_, estimator.history_ = columns, target, history
+def _estimator(
+    description: dict[str, Any], tensors: dict[str, torch.Tensor], module: nn.Module | None
+) -> tuple[Any, list[str]]:
+    """Return the estimator without its network, and the parameters that the file did not keep."""
+    kind = ESTIMATORS[description["estimator"]]
+    given = {key: _from_plain(value) for key, value in description["parameters"].items()}
+    parameters = {key: value for key, value in given.items() if value is not _DROPPED}
+    if module is not None:
+        parameters["module"] = module
+    estimator: Any = kind(**parameters)
+    check_parameters(estimator)
+    estimator.columns_ = Columns.from_dict(description["columns"])
+    estimator.target_ = _TARGETS[description["target"]["kind"]].from_dict(description["target"])
+    _check_target(estimator)
+    estimator.history_ = History.from_dict(description["history"])
+    estimator.history_.split = {
+        name.removeprefix("rows."): _row_numbers(rows)
+        for name, rows in tensors.items()
+        if name.startswith("rows.")
+    }
     estimator.n_features_in_ = int(description["n_features_in"])
     if description["feature_names_in"] is not None:
         names = [str(item) for item in description["feature_names_in"]]
         estimator.feature_names_in_ = np.array(names, dtype=object)
     estimator.card_ = dict(description["card"])
-    _fill(estimator, build, path)
-    return estimator
+    # A random state does its work before the training; history_.seed tells what it gave.
+    dropped = [key for key in given if key not in parameters and key != "random_state"]
+    return estimator, dropped
 
 
-def _sized(
-    estimator: Any, columns: Columns, target: Any, shapes: dict[str, list[int]], path: Path
-) -> Callable[[], nn.Module]:
-    """Return the function that builds the network, once the file's shapes are seen to fit.
+def _check_target(estimator: Any) -> None:
+    target = estimator.target_
+    if is_classifier(estimator) != (target.kind == ClassTarget.kind):
+        raise ValueError("its target is of another kind than its estimator")
+    if target.kind != ClassTarget.kind:
+        return
+    n_classes = len(target.classes)
+    allowed = {n_classes} if target.multilabel or n_classes != 2 else {1, 2}
+    if target.n_outputs not in allowed or len(set(target.classes.tolist())) != n_classes:
+        raise ValueError("its classes do not belong to its outputs")
 
-    Sizes are compared before the network takes memory.
+
+def _row_numbers(rows: torch.Tensor) -> list[int]:
+    if rows.dtype != torch.int64 or rows.ndim != 1 or (rows < 0).any():
+        raise ValueError("its row numbers are none")
+    return rows.tolist()
+
+
+def _network(
+    estimator: Any, tensors: dict[str, torch.Tensor], module: nn.Module | None
+) -> nn.Module:
+    """Return the network, not filled yet, in the precision of the file's weights."""
+    if module is None:
+        # Sizes are compared before the network takes memory.
+        target, n_inputs = estimator.target_, estimator.columns_.n_features
+        sizes = [n_inputs, *estimator._hidden_sizes(), target.n_outputs]
+        weights = [
+            tuple(tensor.shape)
+            for name, tensor in tensors.items()
+            if name.startswith("module.") and name.endswith(".weight")
+        ]
+        if sorted(weights) != sorted((b, a) for a, b in itertools.pairwise(sizes)):
+            raise ValueError("its weights do not have the sizes that its parameters say")
+        return estimator._build(n_inputs, target, torch.Generator())
+    module = copy.deepcopy(module)
+    dtypes = {
+        tensor.dtype
+        for name, tensor in tensors.items()
+        if name.startswith("module.") and tensor.is_floating_point()
+    }
+    return module.to(dtype=dtypes.pop()) if len(dtypes) == 1 else module
+
+
+def _fill(network: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Put the file's weights into the network.
+
+    Raises
+    ------
+    ValueError
+        Naming each weight that does not fit.
     """
-    sizes = [columns.n_features, *estimator._hidden_sizes(), target.n_outputs]
-    weights = [shapes[n] for n in shapes if n.startswith("module.") and n.endswith(".weight")]
-    wanted = [[b, a] for a, b in itertools.pairwise(sizes)]
-    if sorted(weights) != sorted(wanted):
-        raise _damaged(path, "the weights do not have the sizes that the parameters say")
-    return lambda: estimator._build(columns.n_features, target, torch.Generator())
-
-
-def _fill(estimator: Any, build: Callable[[], nn.Module], path: Path) -> None:
-    """Put the file's tensors into the module, and make the estimator ready to go on."""
-    module = build()
-    state, split = {}, {}
-    with safetensors.safe_open(path, framework="pt") as file:
-        names = file.keys()
-        for name in names:
-            kind, _, rest = name.partition(".")
-            if kind == "module":
-                state[rest] = file.get_tensor(name)
-            elif kind == "rows":
-                split[rest] = file.get_tensor(name).tolist()
+    state = {
+        name.removeprefix("module."): value
+        for name, value in tensors.items()
+        if name.startswith("module.")
+    }
     try:
-        module.load_state_dict(state)
+        network.load_state_dict(state)
     except RuntimeError as fault:
-        told = "; ".join(line.strip() for line in str(fault).splitlines()[1:])
+        told = " ".join(line.strip() for line in str(fault).splitlines()[1:])
         raise ValueError(
             f"The weights in {path} do not fit the module: {told} Give an instance of the class "
             "that was trained, made with the same sizes."
         ) from fault
-    estimator.module_ = module.eval()
-    estimator.history_.split = split
-    # The optimizer's state is not in the file: a training that goes on begins with a new one.
+
+
+def _make_ready(estimator: Any) -> None:
+    """Let a training go on: with a new optimizer, for the file does not hold the state of one."""
     history = estimator.history_
-    optimizer = estimator._make_optimizer(module, max(1, history.batch_size), None)
+    n_rows, batch_size = max(1, history.n_rows), max(1, history.batch_size)
+    optimizer = estimator._make_optimizer(estimator.module_, batch_size, None)
     estimator._state = TrainingState(
         optimizer=optimizer,
-        scheduler=estimator._make_scheduler(
-            optimizer, max(1, history.n_rows), max(1, history.batch_size)
-        ),
+        scheduler=estimator._make_scheduler(optimizer, n_rows, batch_size),
         generator=torch.Generator().manual_seed((history.seed or 0) + history.n_epochs),
         history=history,
         best_loss=history.best_loss if history.n_epochs else math.inf,

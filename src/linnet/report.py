@@ -26,9 +26,6 @@ from threadpoolctl import threadpool_limits
 from linnet.table import Columns
 from linnet.table.values import days, numbers
 
-# Which scores are shown, and whether a smaller one is better.
-SMALLER_IS_BETTER = {"rmse": True, "mae": True, "r2": False, "accuracy": False, "log_loss": True}
-
 
 def split_rows(
     n_rows: int, test_size: float, seed: int, classes: np.ndarray | None = None

@@ -6,6 +6,7 @@ Data goes to standard output, talk to standard error. Exit codes: 0 done; 1 the 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -18,7 +19,8 @@ from linnet.cli.info import info
 from linnet.cli.plot import plot
 from linnet.cli.predict import predict
 from linnet.cli.show import show
-from linnet.cli.talk import printable, say
+from linnet.cli.talk import say
+from linnet.cli.words import in_shell_words
 
 app = typer.Typer(
     name="linnet",
@@ -27,7 +29,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    # Plain help: boxes leave no room for the names of options at 80 columns.
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (demo, fit, predict, evaluate, plot, show, info):
@@ -53,17 +56,35 @@ def _options(
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one sentence and an exit code."""
+    # A terminal or a pipe that knows few letters gets question marks for the others, not a fault.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
         app()
     except BrokenPipeError:
         # The reader of a pipe has gone; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (ValueError, TypeError, OSError, MemoryError) as fault:
-        if os.environ.get("LINNET_TRACEBACK"):
+    except (ValueError, TypeError, OSError, MemoryError, RuntimeError) as fault:
+        sentence = _sentence(fault)
+        if sentence is None or os.environ.get("LINNET_TRACEBACK"):
             raise
-        sentence = str(fault) or "There is not enough memory for this. Give fewer rows or columns."
-        if isinstance(fault, OSError) and fault.strerror:
-            sentence = f"{fault.filename}: {fault.strerror}." if fault.filename else fault.strerror
-        say(f"linnet: {printable(sentence)}", style="bold red")
+        say(f"linnet: {in_shell_words(sentence)}", style="bold red")
         sys.exit(1)
+
+
+def _sentence(fault: Exception) -> str | None:
+    """Return what an error says to a user; None for one that is a fault of linnet's own."""
+    if isinstance(fault, RecursionError):
+        return "The file is nested too deeply to be read. Give one that linnet wrote."
+    # torch's allocators raise RuntimeError.
+    if isinstance(fault, MemoryError) or (
+        isinstance(fault, RuntimeError)
+        and any(word in str(fault) for word in ("alloc", "out of memory", "Storage size"))
+    ):
+        return "There is not enough memory for this. Give fewer rows or columns, or --hidden less."
+    if isinstance(fault, RuntimeError):
+        return None
+    if isinstance(fault, OSError) and fault.strerror:
+        return f"{fault.filename}: {fault.strerror}." if fault.filename else fault.strerror
+    return str(fault)

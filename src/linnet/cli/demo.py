@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from linnet.cli.options import Force, Json, Progress
-from linnet.cli.talk import print_json, print_table, say
+from linnet.cli.options import Force, Json, Progress, Seed
+from linnet.cli.talk import print_json, print_table, say, say_next
 
 
 def demo(
@@ -18,14 +18,12 @@ def demo(
     epochs: Annotated[
         int, typer.Option("--epochs", "--max-iter", min=1, help="Number of epochs.")
     ] = 400,
-    seed: Annotated[
-        int, typer.Option("--seed", "--random-state", min=0, help="Decides everything random.")
-    ] = 0,
+    seed: Seed = 0,
     force: Force = False,
     progress: Progress = True,
     as_json: Json = False,
 ) -> None:
-    """Fit sin(r)/r with a small network, draw it, and write model, pictures and history.
+    """Fit sin(r)/r with a small network, draw it, and keep it.
 
     A network of 2-80-1 neurons learns the function from 2,500 points. Everything is written into
     one folder: loss.png, surface.png, parity.png, sinc.linnet, history.json.
@@ -46,11 +44,10 @@ def demo(
         ]
         print_table(["linnet demo", ""], rows)
     say(f"Wrote {', '.join(Path(name).name for name in document['files'])} into {out}/. Next:")
-    for line in (
-        f"linnet show {out}/sinc.linnet",
-        "linnet fit YOUR_TABLE.csv --target COLUMN -o model.linnet",
-        "linnet fit --help",
-    ):
-        say(f"  {line}")
+    say_next(
+        ("linnet", "show", out / "sinc.linnet"),
+        ("linnet", "fit", "YOUR_TABLE.csv", "--target", "COLUMN", "-o", "model.linnet"),
+        ("linnet", "fit", "--help"),
+    )
     if document["outcome"] == "interrupted":
         raise typer.Exit(130)

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from linnet.cli.talk import say_warnings
+from linnet.cli.pictures import check_folder
+from linnet.cli.talk import say, say_warnings
 from linnet.estimators import MLPRegressor
-from linnet.model_file import check_writable, save
+from linnet.model_file import save
 from linnet.plots import LossCurveDisplay, ParityDisplay, SurfaceDisplay, save_figure
+from linnet.whole_file import whole_file
 
 FILES = ("loss.png", "surface.png", "parity.png", "sinc.linnet", "history.json")
 
@@ -38,14 +40,10 @@ def run(folder: Path, *, epochs: int, seed: int, overwrite: bool, progress: bool
     ------
     OSError
         If the folder cannot be made, or holds one of the files and `overwrite` is False.
+    KeyboardInterrupt
+        If it came before the first epoch was done; nothing is written then.
     """
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file. Give the name of a folder with --out.")
-    if not folder.exists():
-        check_writable(folder, overwrite=False)
-    else:
-        for name in FILES:
-            check_writable(folder / name, overwrite=overwrite)
+    check_folder(folder, [folder / name for name in FILES], overwrite=overwrite)
     X, y = sinc_grid()
     model = MLPRegressor(
         (80,),
@@ -68,16 +66,19 @@ def run(folder: Path, *, epochs: int, seed: int, overwrite: bool, progress: bool
         model.fit(X, y)
     seconds = time.perf_counter() - started
     say_warnings(caught)
+    history = model.history_
+    if history.best_epoch is None:
+        say("Interrupted before the first epoch was done: nothing is written.")
+        raise KeyboardInterrupt
     folder.mkdir(exist_ok=True)
-    _draw(model, X, y, folder, overwrite)
     card = {"target": "y", "task": "regression"}
     save(model, folder / "sinc.linnet", card=card, overwrite=overwrite)
-    history = model.history_
-    history.to_json(folder / "history.json")
-    final = history.train_loss[-1] if history.n_epochs else float("nan")
+    with whole_file(folder / "history.json") as part:
+        history.to_json(part)
+    _draw(model, X, y, folder, overwrite)
     return {
         "command": "demo",
-        "final_loss": float(final),
+        "final_loss": float(history.train_loss[-1]),
         "best_loss": history.best_loss,
         "seconds": seconds,
         "n_epochs": history.n_epochs,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from pathlib import Path
@@ -16,11 +15,25 @@ from linnet.cli.options import (
     Force,
     Json,
     Progress,
+    Seed,
     TableFile,
+    choice,
     names,
     sizes,
 )
-from linnet.cli.talk import print_json, print_table, say, say_warnings
+from linnet.cli.talk import (
+    counted,
+    print_json,
+    print_table,
+    say,
+    say_next,
+    say_warnings,
+    score_table,
+)
+from linnet.cli.words import in_shell_words
+
+TASKS = ("regression", "classification")
+COLUMN_TYPES = ("number", "category", "boolean", "date", "identifier", "ignore")
 
 
 def fit(
@@ -38,14 +51,18 @@ def fit(
         list[str] | None,
         typer.Option(
             "--column-type",
-            help="Type of a column, NAME=TYPE: number, category, boolean, date, ignore. May be "
-            "repeated.",
+            metavar="NAME=TYPE",
+            help="Type of a column: number, category, boolean, date, ignore. May be repeated.",
             show_default="inferred",
         ),
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(help="regression or classification.", show_default="from the target"),
+        typer.Option(
+            help="regression or classification.",
+            show_default="from the target",
+            callback=lambda given: choice("--task", given, TASKS),
+        ),
     ] = None,
     test_size: Annotated[
         float, typer.Option(help="Fraction of rows held out for the scores; 0 for none.")
@@ -80,10 +97,7 @@ def fit(
     max_time: Annotated[
         float | None, typer.Option(help="Seconds to train for.", show_default="no limit")
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", "--random-state", help="Decides everything random."),
-    ] = 0,
+    seed: Seed = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     engine: Annotated[str, typer.Option(help="auto, native or torch.")] = "auto",
     n_threads: Annotated[
@@ -106,9 +120,10 @@ def fit(
     Example: linnet fit examples/concrete.csv --target strength_mpa -o concrete.linnet
     """
     from linnet.cli.fitting import Job, describe_fit, run
+    from linnet.cli.writing import check_other_file
     from linnet.estimators import MLPClassifier, MLPRegressor
     from linnet.estimators.parameters import check_parameters
-    from linnet.model_file import check_writable
+    from linnet.whole_file import check_writable
 
     output = Path(f"{file.name.split('.')[0]}.linnet") if output is None else output
     settings: dict[str, Any] = {
@@ -134,15 +149,14 @@ def fit(
     }
     if loss is not None:
         settings["loss"] = loss
-    if task not in (None, "regression", "classification"):
-        raise typer.BadParameter(f"--task {task!r}: write regression or classification.")
     if not 0 <= test_size < 1:
         raise typer.BadParameter(f"--test-size {test_size:g}: write a fraction from 0 to below 1.")
     try:
         check_parameters((MLPClassifier if loss == "log_loss" else MLPRegressor)(**settings))
     except ValueError as fault:
-        raise typer.BadParameter(str(fault)) from None
+        raise typer.BadParameter(in_shell_words(str(fault))) from None
     check_writable(output, overwrite=force)
+    check_other_file(output, file)
 
     job = Job(
         file=file,
@@ -162,17 +176,17 @@ def fit(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = run(job)
-    say_warnings(caught)
+    say_warnings(caught, but=result.estimator.history_.outcome.sentence)
     document = describe_fit(result, time.perf_counter() - started)
     if as_json:
         print_json(document)
     elif document["scores"]:
-        header = ["on rows never seen", *next(iter(document["scores"].values()))]
-        rows = [[name, *scores.values()] for name, scores in document["scores"].items()]
-        print_table(header, rows, title=f"{document['n_test']:,} test rows")
+        print_table(*score_table(document["scores"]), title=counted(document["n_test"], "test row"))
     _say_end(document, file)
-    if document["outcome"] == "interrupted":
+    if result.interrupted:
         raise typer.Exit(130)
+    if document["outcome"] == "not_finite":
+        raise typer.Exit(1)
 
 
 def _types(given: list[str] | None) -> dict[str, str] | None:
@@ -183,20 +197,24 @@ def _types(given: list[str] | None) -> dict[str, str] | None:
         raise typer.BadParameter(
             f"--column-type {', '.join(given)}: write NAME=TYPE, such as zip=category."
         )
+    for name, _, kind in pairs:
+        choice(f"--column-type {name}", kind, COLUMN_TYPES)
     return {name: kind for name, _, kind in pairs}
 
 
 def _say_end(document: dict[str, Any], file: Path) -> None:
     say(
-        f"{document['outcome_sentence']} Epoch {document['best_epoch']} of "
-        f"{document['n_epochs']} was best; {document['seconds']:.1f} s in all; engine: "
-        f"{document['engine']}."
+        f"{in_shell_words(document['outcome_sentence'])} Epoch {document['best_epoch']} of "
+        f"{document['n_epochs']:,} was best."
     )
-    model = os.fspath(document["model"])
+    say(
+        f"Network {document['network']}, {counted(document['n_parameters'], 'parameter')}; "
+        f"{document['seconds']:.1f} s in all; engine: {document['engine']}."
+    )
+    model = document["model"]
     say(f"Wrote {model}. Next:", style="green")
-    for line in (
-        f"linnet predict {model} NEW_ROWS.csv -o predictions.csv",
-        f"linnet plot {model} {file} -o pictures",
-        f"linnet show {model}",
-    ):
-        say(f"  {line}")
+    say_next(
+        ("linnet", "predict", model, "NEW_ROWS.csv", "-o", "predictions.csv"),
+        ("linnet", "plot", model, file, "-o", "pictures"),
+        ("linnet", "show", model),
+    )

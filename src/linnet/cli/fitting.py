@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from linnet.cli import tables
-from linnet.cli.talk import print_table, say
+from linnet.cli.talk import counted, finite, print_table, say
 from linnet.estimators import MLPClassifier, MLPRegressor
+from linnet.history import Outcome
 from linnet.model_file import save
-from linnet.randomness import draw_seed
 from linnet.report import (
     boosting_baseline,
     classification_scores,
@@ -50,12 +50,22 @@ class Result:
     job: Job
     task: str
     estimator: Any
+    n_rows: int
     n_test: int
     scores: dict[str, dict[str, float]]
+    interrupted: bool
 
 
 def run(job: Job) -> Result:
-    """Read, split, fit, score and save."""
+    """Read, split, fit, score and save.
+
+    Raises
+    ------
+    ValueError
+        If the table or the options cannot be fitted, or the training broke in its first epoch.
+    KeyboardInterrupt
+        If it came before the first epoch was done; nothing is written then.
+    """
     table = tables.read(
         job.file,
         encoding=job.encoding,
@@ -63,35 +73,22 @@ def run(job: Job) -> Result:
         types=job.settings["column_types"],
     )
     n_in_file = table.num_rows
-    kept = np.arange(n_in_file)
-    if job.drop_missing_target:
-        kept = tables.rows_with_target(table, job.target)
-        table = table.take(kept)
-    y = tables.target_values(table, job.target)
-    X = _inputs(job, table)
-    task = job.task or task_of(table[job.target])
+    X, y, task, kept = _prepare(job, table)
     is_classes = task == "classification"
-    if not is_classes and y.dtype.kind not in "iuf":
-        raise ValueError(
-            f"The target {job.target!r} holds text such as {str(y[0])!r} where numbers are needed. "
-            "Write --task classification for classes."
-        )
-    if len(y) < 5:
-        raise ValueError(
-            f"{job.file} has {len(y)} row{'s' * (len(y) != 1)}: too few to fit on and to test. "
-            "Give at least 5."
-        )
-    _check_target(job.target, y, is_classes)
-    seed = draw_seed(job.settings["random_state"])
+    seed = job.settings["random_state"]
     rows, held_out = np.arange(len(y)), np.arange(0)
     if job.test_size:
         rows, held_out = split_rows(len(y), job.test_size, seed, y if is_classes else None)
-    estimator = _make(job, is_classes, len(rows), seed)
+    estimator = _make(job, is_classes, len(rows))
     _say_plan(job, estimator, X.take(rows), y, is_classes, held_out)
     estimator.fit(X.take(rows), y[rows])
-    scores = {}
+    _check_outcome(estimator)
+    interrupted = estimator.history_.outcome is Outcome.INTERRUPTED
+    scores: dict[str, dict[str, float]] = {}
     if len(held_out):
-        scores = _score(estimator, X, y, rows, held_out, seed)
+        interrupted |= _score(
+            scores, estimator, X, y, (rows, held_out), with_boosting=not interrupted
+        )
     # The fit counts its own rows; the model keeps the numbers of the file's rows.
     split = estimator.history_.split or {"train": np.arange(len(rows)).tolist()}
     split = {part: kept[rows[numbers]].tolist() for part, numbers in split.items()}
@@ -105,10 +102,44 @@ def run(job: Job) -> Result:
             "sha256": tables.digest(job.file),
         },
         "n_test": len(held_out),
-        "scores": scores,
+        "scores": finite(scores),
     }
     save(estimator, job.output, card=card, overwrite=job.overwrite)
-    return Result(job, task, estimator, len(held_out), scores)
+    return Result(job, task, estimator, n_in_file, len(held_out), scores, interrupted)
+
+
+def _prepare(job: Job, table: pa.Table) -> tuple[pa.Table, np.ndarray, str, np.ndarray]:
+    """Return inputs, target, the task, and the numbers of the rows that are used."""
+    tables.check_column(job.target, table, "target")
+    X = _inputs(job, table)
+    tables.check_finite(X, job.settings["column_types"] or {})
+    kept = np.arange(table.num_rows)
+    if job.drop_missing_target:
+        kept = tables.rows_with_target(table, job.target)
+        table, X = table.take(kept), X.take(kept)
+    y = tables.target_values(table, job.target, remedy="write --drop-missing-target")
+    if len(y) < 5:
+        raise ValueError(
+            f"{job.file} has {counted(len(y), 'row')}{' with a target' * job.drop_missing_target}: "
+            "too few to fit on and to test. Give at least 5."
+        )
+    task = job.task or task_of(table[job.target])
+    _check_target(job, y, task)
+    return X, y, task, kept
+
+
+def _check_outcome(estimator: Any) -> None:
+    """Raise, so that nothing is written, where no epoch has made a network worth keeping."""
+    history = estimator.history_
+    if history.outcome is Outcome.INTERRUPTED and history.best_epoch is None:
+        say("Interrupted before the first epoch was done: nothing is written.")
+        raise KeyboardInterrupt
+    if history.outcome is Outcome.NOT_FINITE and history.best_epoch is None:
+        raise ValueError(
+            "The loss became infinite or NaN in the first epoch: nothing was learnt, and no model "
+            "is written. The likely cause is a learning rate that is too high. Write a smaller "
+            f"--learning-rate-init than {estimator.learning_rate_init:g}."
+        )
 
 
 def describe_fit(result: Result, seconds: float) -> dict[str, Any]:
@@ -123,6 +154,8 @@ def describe_fit(result: Result, seconds: float) -> dict[str, Any]:
         "task": result.task,
         "estimator": type(estimator).__name__,
         "columns": estimator.columns_.describe(),
+        "n_rows": result.n_rows,
+        "network": "-".join(map(str, _layer_sizes(estimator))),
         "n_inputs": estimator.columns_.n_features,
         "n_parameters": sum(p.numel() for p in estimator.module_.parameters()),
         "n_test": result.n_test,
@@ -159,26 +192,48 @@ def _inputs(job: Job, table: pa.Table) -> pa.Table:
     return table.select(names)
 
 
-def _check_target(name: str, y: np.ndarray, is_classes: bool) -> None:
-    values = np.unique(y)
+def _check_target(job: Job, y: np.ndarray, task: str) -> None:
+    name, values = job.target, np.unique(y)
+    is_number = y.dtype.kind in "iuf"
+    if task == "regression" and not is_number:
+        raise ValueError(
+            f"The target {name!r} holds text such as {str(y[0])!r} where numbers are needed. "
+            "Write --task classification for classes."
+        )
     if len(values) == 1:
         raise ValueError(
             f"The target {name!r} is always {str(values[0])!r}: there is nothing to learn. Choose "
             "another column with --target."
         )
-    if is_classes and len(values) > 0.5 * len(y) and len(y) > 10:
+    if task == "classification" and len(values) > 0.5 * len(y) and len(y) > 10:
+        instead = ", or write --task regression" if is_number else ""
         raise ValueError(
             f"The target {name!r} has {len(values)} different values in {len(y)} rows: too many "
-            "for classes. Choose another column, or --task regression if they are numbers."
+            f"for classes. Choose another column with --target{instead}."
+        )
+    kind = MLPClassifier if task == "classification" else MLPRegressor
+    loss = job.settings.get("loss")
+    if loss is not None and loss not in kind.loss_names:
+        raise ValueError(
+            f"--loss {loss} is not for {task}, as which the target {name!r} is taken. Write "
+            f"--loss {', '.join(kind.loss_names)}, or another --task."
+        )
+    if job.task is None and task == "regression" and y.dtype.kind in "iu" and len(values) <= 10:
+        say(
+            f"The target {name} has {len(values)} different whole numbers, which are taken as "
+            "numbers. If they are classes, write --task classification."
         )
 
 
-def _make(job: Job, is_classes: bool, n_rows: int, seed: int) -> Any:
-    settings = {**job.settings, "random_state": seed}
+def _make(job: Job, is_classes: bool, n_rows: int) -> Any:
+    settings = dict(job.settings)
+    if settings["early_stopping"]:
+        n_rows -= max(1, round(settings["validation_fraction"] * n_rows))
     if not job.has_batch_size and settings["solver"] != "lbfgs":
         # About 30 to 60 steps an epoch, so that small tables are not done in a few steps and
         # large ones do not wait for the overhead of a million.
-        settings["batch_size"] = min(1024, max(32, 2 ** round(np.log2(n_rows / 40))), n_rows)
+        size = 2 ** round(np.log2(max(1, n_rows) / 40))
+        settings["batch_size"] = max(1, min(1024, max(32, size), n_rows))
     return MLPClassifier(**settings) if is_classes else MLPRegressor(**settings)
 
 
@@ -188,35 +243,61 @@ def _say_plan(
     columns = Columns.fit(X, types=job.settings["column_types"])
     rows = [[row["name"], row["type"], row["note"]] for row in columns.describe()]
     print_table(["column", "type", "what is done"], rows, to_stderr=True)
-    classes = f", {len(np.unique(y))} classes" if is_classes else ""
-    n_outputs = len(np.unique(y)) if is_classes else 1
-    sizes = "-".join(map(str, (columns.n_features, *estimator.hidden_layer_sizes, n_outputs)))
+    task = f"classification, {len(np.unique(y))} classes" if is_classes else "regression"
+    say(f"Target {job.target}: {task}.")
+    share = estimator.validation_fraction
+    choose = f", {share:.0%} of them to choose the best epoch" if estimator.early_stopping else ""
+    rows_told = f"{counted(X.num_rows, 'row')} to fit on{choose}"
+    say(f"{rows_told}; {len(held_out):,} held out for the scores.")
+    layers = ",".join(map(str, estimator.hidden_layer_sizes))
+    size = estimator.batch_size
+    steps = "all rows at once" if estimator.solver == "lbfgs" else f"batches of {size:,}"
     say(
-        f"Target {job.target} ({'classification' if is_classes else 'regression'}{classes}). "
-        f"Network {sizes}, {estimator.activation}; {estimator.solver}, batches of "
-        f"{estimator.batch_size}, up to {estimator.max_iter} epochs; seed "
-        f"{estimator.random_state}. {len(held_out):,} rows are held out for the scores."
+        f"Hidden layers {layers}, {estimator.activation}; {estimator.solver}, {steps}, at most "
+        f"{counted(estimator.max_iter, 'epoch')}; seed {estimator.random_state}."
     )
+
+
+def _layer_sizes(estimator: Any) -> list[int]:
+    outputs = estimator.target_.n_outputs
+    return [estimator.columns_.n_features, *estimator.hidden_layer_sizes, outputs]
 
 
 def _score(
+    scores: dict[str, dict[str, float]],
     estimator: Any,
     X: pa.Table,
     y: np.ndarray,
-    rows: np.ndarray,
-    held_out: np.ndarray,
-    seed: int,
-) -> dict[str, dict[str, float]]:
-    """Return the scores of the network and of two baselines on the same rows."""
-    X_fit, X_test = X.take(rows), X.take(held_out)
-    if isinstance(estimator, MLPClassifier):
-        classes = estimator.classes_
-        own = classification_scores(y[held_out], estimator.predict_proba(X_test), classes)
-    else:
-        classes = None
-        own = regression_scores(y[held_out], estimator.predict(X_test))
-    simple = simple_baseline(y[rows], y[held_out], classes)
-    boosted = boosting_baseline(
-        estimator.columns_, (X_fit, X_test), y[rows], y[held_out], classes, seed
-    )
-    return {"linnet": own, boosted[0]: boosted[1], simple[0]: simple[1]}
+    split: tuple[np.ndarray, np.ndarray],
+    *,
+    with_boosting: bool,
+) -> bool:
+    """Fill in the scores of the network and of two baselines; return whether it was interrupted.
+
+    The network is trained by now: whatever happens to a baseline, it is not lost.
+    """
+    rows, held_out = split
+    X_test, y_fit, y_test = X.take(held_out), y[rows], y[held_out]
+    try:
+        if isinstance(estimator, MLPClassifier):
+            classes = estimator.classes_
+            probabilities = estimator.predict_proba(X_test)
+            scores["linnet"] = classification_scores(y_test, probabilities, classes)
+        else:
+            classes = None
+            scores["linnet"] = regression_scores(y_test, estimator.predict(X_test))
+        if with_boosting:
+            features = (X.take(rows), X_test)
+            seed = estimator.random_state
+            try:
+                name, boosted = boosting_baseline(
+                    estimator.columns_, features, y_fit, y_test, classes, seed
+                )
+                scores[name] = boosted
+            except ValueError as fault:
+                say(f"Note: HistGradientBoosting cannot fit this table: {fault}", style="yellow")
+        name, simple = simple_baseline(y_fit, y_test, classes)
+        scores[name] = simple
+    except KeyboardInterrupt:
+        return True
+    return False

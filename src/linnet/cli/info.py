@@ -7,7 +7,7 @@ from linnet.cli.talk import print_json, print_table
 
 
 def info(as_json: Json = False) -> None:
-    """Say which versions, engines, instruction sets and devices are there.
+    """Say which versions, engines and devices are there.
 
     Example: linnet info
     """

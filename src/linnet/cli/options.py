@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from linnet.spelling import check_choice
+
 TableFile = Annotated[
     Path,
     typer.Argument(
@@ -26,19 +28,41 @@ Delimiter = Annotated[
 Rows = Annotated[
     str | None,
     typer.Option(
-        help="Which rows: all, or test for those that the fit held out (of the table that it "
-        "read).",
+        help="Which rows: all, or test for those that the fit held out of the table that it read.",
         show_default="test for the table of the fit, else all",
+        callback=lambda given: choice("--rows", given, ("all", "test")),
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed", "--random-state", min=0, max=2**32 - 1, help="Decides everything random."
     ),
 ]
 Progress = Annotated[bool, typer.Option("--progress/--no-progress", help="Show a progress bar.")]
 
 
+def choice(option: str, given: str | None, allowed: tuple[str, ...]) -> str | None:
+    """Return what was given for an option, if it is allowed or nothing.
+
+    Raises
+    ------
+    typer.BadParameter
+        With the nearest allowed word.
+    """
+    if given is not None:
+        try:
+            check_choice(option, given, allowed)
+        except ValueError as fault:
+            raise typer.BadParameter(str(fault).replace(f"{option}=", f"{option} ")) from None
+    return given
+
+
 def names(text: str | None) -> list[str] | None:
-    """Return the column names of a list such as ``age,height``."""
+    """Return the column names of a list such as ``age,height``, each once."""
     if text is None:
         return None
-    return [name.strip() for name in text.split(",") if name.strip()]
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def sizes(text: str) -> tuple[int, ...]:
@@ -47,15 +71,15 @@ def sizes(text: str) -> tuple[int, ...]:
     Raises
     ------
     typer.BadParameter
-        If it is no list of whole numbers of 1 or more.
+        If it is no list of whole numbers from 1 to 1,000,000.
     """
     try:
         values = tuple(int(part) for part in text.split(","))
-        if min(values) < 1:
+        if not all(1 <= value <= 1_000_000 for value in values):
             raise ValueError
     except ValueError:
         raise typer.BadParameter(
-            f"--hidden {text!r} is no list of layer sizes. Write whole numbers of 1 or more with "
-            "commas between them, such as --hidden 64,64."
+            f"--hidden {text!r} is no list of layer sizes. Write whole numbers from 1 to 1,000,000 "
+            "with commas between them, such as --hidden 64,64."
         ) from None
     return values

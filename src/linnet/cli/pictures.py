@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from linnet.cli import tables
-from linnet.model_file import check_writable, load
+from linnet.model_file import load
 from linnet.plots import (
     ErrorHistogramDisplay,
     LossCurveDisplay,
@@ -20,9 +20,7 @@ from linnet.plots import (
     SurfaceDisplay,
     save_figure,
 )
-from linnet.spelling import check_choice
-
-KINDS = ("loss", "parity", "residuals", "errors", "confusion", "surface")
+from linnet.whole_file import check_writable
 
 
 @dataclass
@@ -44,8 +42,6 @@ class Drawing:
 
 def draw(job: Drawing) -> list[Path]:
     """Draw and write the pictures; return their paths."""
-    for kind in job.kinds or ():
-        check_choice("--kind", kind, KINDS)
     estimator = load(job.model)
     pictures: dict[str, Callable[[], Any]] = {
         "loss": lambda: LossCurveDisplay.from_estimator(estimator, draw=False)
@@ -57,18 +53,20 @@ def draw(job: Drawing) -> list[Path]:
         if kind not in pictures:
             raise ValueError(_absent(kind, job.file, estimator))
     paths = [job.folder / f"{kind}.png" for kind in wanted]
-    if not job.folder.parent.is_dir():
-        raise FileNotFoundError(f"The folder {job.folder.parent} does not exist. Make it first.")
-    if job.folder.exists() and not job.folder.is_dir():
-        raise NotADirectoryError(f"{job.folder} is a file. Give the name of a folder.")
-    for path in paths:
-        if job.folder.exists():
-            check_writable(path, overwrite=job.overwrite)
+    check_folder(job.folder, paths, overwrite=job.overwrite)
     displays = [pictures[kind]() for kind in wanted]
     job.folder.mkdir(exist_ok=True)
     for display, path in zip(displays, paths, strict=True):
         save_figure(display, path, width=job.width, overwrite=job.overwrite)
     return paths
+
+
+def check_folder(folder: Path, files: Sequence[Path], *, overwrite: bool) -> None:
+    """Raise, before any work is done, what writing files into a folder would end in."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file. Give the name of a folder.")
+    for path in files if folder.exists() else (folder,):
+        check_writable(path, overwrite=overwrite)
 
 
 def _of_table(job: Drawing, estimator: Any) -> dict[str, Callable[[], Any]]:
@@ -78,25 +76,20 @@ def _of_table(job: Drawing, estimator: Any) -> dict[str, Callable[[], Any]]:
     )
     target = tables.target_name(estimator)
     chosen = tables.chosen_rows(job.rows, job.file, table, estimator)
-    everything = table
-    if chosen is not None:
-        table = table.take(chosen)
-    y = tables.target_values(table, target)
-    X = tables.inputs(estimator, table)
+    X, y = tables.scored(table, estimator, target, chosen)
     named = {"target_name": target, "unit": job.unit}
     pictures: dict[str, Callable[[], Any]] = {}
     if hasattr(estimator, "predict_proba"):
         pictures["confusion"] = lambda: _confusion(y, estimator.predict(X), estimator.classes_)
     else:
         predicted = estimator.predict(X)
-        y = y.astype(np.float64)
         pictures["parity"] = lambda: ParityDisplay.from_predictions(
             y, predicted, draw=False, **named
         )
         pictures["residuals"] = lambda: ResidualDisplay.from_predictions(
             y, predicted, draw=False, **named
         )
-        pictures["errors"] = lambda: _errors(estimator, everything, target, chosen, named)
+        pictures["errors"] = lambda: _errors(estimator, table, target, chosen, named)
     numeric = [name for name, kind in estimator.columns_.types.items() if kind == "number"]
     few = len(estimator.columns_.names) <= 2 and len(numeric) == len(estimator.columns_.names)
     if job.features or few or (job.kinds and "surface" in job.kinds):
@@ -111,14 +104,13 @@ def _errors(
     estimator: Any, table: pa.Table, target: str, chosen: np.ndarray | None, named: dict[str, Any]
 ) -> Any:
     """Errors of the whole table by training, validation and test rows, where these are known."""
-    has_target = tables.rows_with_target(table, target)
-    table = table.take(has_target)
-    y = tables.target_values(table, target).astype(np.float64)
     groups = None
     if chosen is not None:
         part_of = {row: part for part, rows in estimator.history_.split.items() for row in rows}
-        groups = np.array([part_of.get(row, "other") for row in has_target.tolist()])
-    predicted = estimator.predict(tables.inputs(estimator, table))
+        used = tables.rows_with_target(table, target)
+        groups = np.array([part_of.get(row, "other") for row in used.tolist()])
+    X, y = tables.scored(table, estimator, target, None)
+    predicted = estimator.predict(X)
     return ErrorHistogramDisplay.from_predictions(y, predicted, groups=groups, draw=False, **named)
 
 

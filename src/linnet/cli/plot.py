@@ -7,15 +7,26 @@ from typing import Annotated
 
 import typer
 
-from linnet.cli.options import Delimiter, Encoding, Force, Json, ModelFile, Rows, names
+from linnet.cli.options import (
+    Delimiter,
+    Encoding,
+    Force,
+    Json,
+    ModelFile,
+    Rows,
+    choice,
+    names,
+)
 from linnet.cli.talk import print_json, say
+
+KINDS = ("loss", "parity", "residuals", "errors", "confusion", "surface")
 
 
 def plot(
     model: ModelFile,
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="Table to draw; without it only the loss is drawn."),
+        typer.Argument(metavar="FILE", help="Table to draw; without it only the loss is drawn."),
     ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the pictures; made if absent.")
@@ -24,7 +35,7 @@ def plot(
         str | None,
         typer.Option(
             "--kind",
-            help="Some of loss, parity, residuals, errors, confusion, surface.",
+            help=f"Some of {', '.join(KINDS)}.",
             show_default="all that fit the model",
         ),
     ] = None,
@@ -36,25 +47,30 @@ def plot(
         ),
     ] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of the target, such as MPa.")] = None,
-    width: Annotated[int, typer.Option(help="Pixels.")] = 800,
+    width: Annotated[
+        int, typer.Option(min=100, max=10_000, help="Width of a picture in pixels.")
+    ] = 800,
     rows: Rows = None,
     encoding: Encoding = "utf-8",
     delimiter: Delimiter = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Draw a model: loss curve, predictions, residuals, errors, surface.
+    """Draw a model: loss, predictions, residuals, errors, surface.
 
     Example: linnet plot concrete.linnet examples/concrete.csv --features age_days,cement
     """
     from linnet.cli.pictures import Drawing, draw
 
+    wanted = names(kinds)
+    for kind in wanted or ():
+        choice("--kind", kind, KINDS)
     written = draw(
         Drawing(
             model=model,
             file=file,
             folder=output,
-            kinds=names(kinds),
+            kinds=wanted,
             features=names(features),
             unit=unit,
             width=width,

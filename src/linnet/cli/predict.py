@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from linnet.cli.options import Delimiter, Encoding, Force, Json, ModelFile, TableFile
-from linnet.cli.talk import print_json, say
+from linnet.cli.talk import counted, print_json, say
 
 
 def predict(
@@ -41,14 +41,13 @@ def predict(
 
     Example: linnet predict concrete.linnet examples/concrete.csv -o predictions.csv
     """
-    import sys
-
     from linnet.cli import tables
-    from linnet.cli.writing import check_output, write_table
+    from linnet.cli.writing import check_other_file, check_output, print_csv, write_table
     from linnet.model_file import load
 
     if output is not None:
         check_output(output, overwrite=force)
+        check_other_file(output, file)
     estimator = load(model)
     table = tables.read(file, encoding=encoding, delimiter=delimiter, estimator=estimator)
     predicted = tables.predictions(estimator, table, probabilities=probabilities)
@@ -56,11 +55,10 @@ def predict(
         predicted = tables.beside(table, predicted)
     if output is not None:
         write_table(predicted, output)
-        say(f"Wrote {output}: {predicted.num_rows:,} rows.", style="green")
+        say(f"Wrote {output}: {counted(predicted.num_rows, 'row')}.", style="green")
         if as_json:
             print_json({"command": "predict", "file": str(output), "n_rows": predicted.num_rows})
     elif as_json:
         print_json({"command": "predict", "rows": predicted.to_pylist()})
     else:
-        sys.stdout.flush()
-        write_table(predicted, sys.stdout.buffer)
+        print_csv(predicted)

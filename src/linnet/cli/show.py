@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from linnet.cli.options import Json, ModelFile
-from linnet.cli.talk import figure, print_json, print_table
+from linnet.cli.talk import figure, print_json, print_table, score_table
 
 
 def show(model: ModelFile, as_json: Json = False) -> None:
-    """Show what a model file says of itself: network, columns, scores, history. Nothing is run.
+    """Show what a model file says of itself; nothing in it is run.
+
+    Network, columns, scores, and how the training went and ended.
 
     Example: linnet show concrete.linnet
     """
@@ -26,9 +28,8 @@ def show(model: ModelFile, as_json: Json = False) -> None:
         columns = Columns.from_dict(description["columns"])
         rows = _summary(description, history)
         scores = description["card"].get("scores") or {}
-        header = ["on rows never seen", *next(iter(scores.values()), {})]
-        body = [[name, *values.values()] for name, values in scores.items()]
-    except (KeyError, TypeError, AttributeError, ValueError) as fault:
+        score_rows = score_table(scores) if scores else None
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as fault:
         raise ValueError(
             f"{model} is a damaged linnet model ({type(fault).__name__}: {fault}). Copy it anew, "
             "or fit the model again."
@@ -37,8 +38,8 @@ def show(model: ModelFile, as_json: Json = False) -> None:
     told = [[row["name"], row["type"], row["note"]] for row in columns.describe()]
     if not columns.is_array:
         print_table(["column", "type", "what is done"], told, title="Columns")
-    if body:
-        print_table(header, body, title="Scores")
+    if score_rows:
+        print_table(*score_rows, title="Scores")
 
 
 def _summary(description: dict[str, Any], history: Any) -> list[list[str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +12,36 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from linnet.cli.talk import say
+from linnet.cli.talk import counted, say
 from linnet.spelling import did_you_mean
 from linnet.table import read_table
+from linnet.table.values import numbers
+
+
+@dataclass
+class _Typed:
+    types: dict[str, str]
 
 
 def read(
     path: Path, *, encoding: str, delimiter: str | None, estimator: Any = None, types: Any = None
 ) -> pa.Table:
     """Read a table and say what was read; text columns as the model's fit read them."""
-    like = None if estimator is None else estimator.columns_
+    like = None if estimator is None else _Typed(_types_of(estimator))
     table = read_table(path, types=types, encoding=encoding, delimiter=delimiter, like=like)
-    say(f"Read {path}: {table.num_rows:,} rows, {table.num_columns} columns.")
+    rows, columns = counted(table.num_rows, "row"), counted(table.num_columns, "column")
+    say(f"Read {path}: {rows}, {columns}.")
     return table
+
+
+def _types_of(estimator: Any) -> dict[str, str]:
+    """Return the types of a model's columns; classes of text such as "007" are read as text."""
+    types, target = dict(estimator.columns_.types), estimator.card_.get("target")
+    classes = getattr(estimator, "classes_", np.array([0]))
+    is_boolean = set(classes.tolist()) <= {"false", "true"}
+    if isinstance(target, str) and classes.dtype.kind in "OU" and not is_boolean:
+        types[target] = "category"
+    return types
 
 
 def digest(path: Path) -> str:
@@ -42,9 +61,22 @@ def check_column(name: str, table: pa.Table, role: str) -> None:
         )
 
 
+def check_finite(table: pa.Table, types: Mapping[str, str]) -> None:
+    """Raise ValueError, with column and row, where a column of numbers holds infinity.
+
+    A fit checks this too, but after a split that has changed the numbers of the rows.
+    """
+    for name in table.column_names:
+        is_number = pa.types.is_floating(table.schema.field(name).type)
+        if is_number and types.get(name, "number") == "number":
+            numbers(table[name].combine_chunks(), name)
+
+
 def values_of(column: pa.ChunkedArray) -> np.ndarray:
     """Return a target column as an array: numbers as they are, anything else as text."""
     kind = column.type
+    if pa.types.is_decimal(kind):
+        return column.cast(pa.float64()).to_numpy()
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return column.to_numpy()
     if pa.types.is_boolean(kind):
@@ -54,36 +86,44 @@ def values_of(column: pa.ChunkedArray) -> np.ndarray:
     return np.array([str(value) for value in column.to_pylist()], dtype=object)
 
 
-def target_values(table: pa.Table, name: str, *, role: str = "target") -> np.ndarray:
+def target_values(table: pa.Table, name: str, *, remedy: str) -> np.ndarray:
     """Return the target of every row.
 
     Raises
     ------
     ValueError
-        If the column is absent, or has missing values.
+        If the column is absent, or has missing or infinite values.
     """
-    check_column(name, table, role)
-    column = table[name]
-    missing = column.null_count
-    if pa.types.is_floating(column.type):
-        missing += int(np.isnan(column.drop_null().to_numpy()).sum())
-    if missing:
+    check_column(name, table, "target")
+    n_missing = table.num_rows - len(_filled(table[name]))
+    if n_missing:
         raise ValueError(
-            f"The target {name!r} has {missing} missing values of {len(column)}: a row without a "
-            "target teaches nothing. Leave these rows out of the file, or write "
-            "--drop-missing-target."
+            f"The target {name!r} has {counted(n_missing, 'missing value')} in "
+            f"{counted(table.num_rows, 'row')}: a row without a target teaches nothing. Leave "
+            f"these rows out of the file, or {remedy}."
         )
-    return values_of(column)
+    y = values_of(table[name])
+    infinite = np.flatnonzero(np.isinf(y)) if y.dtype.kind == "f" else []
+    if len(infinite):
+        raise ValueError(
+            f"The target {name!r} has {counted(len(infinite), 'infinite value')}, the first in row "
+            f"{infinite[0]} (counted from 0). Leave these rows out of the file, or write finite "
+            "numbers."
+        )
+    return y
+
+
+def _filled(column: pa.ChunkedArray) -> np.ndarray:
+    """Return the numbers of the rows that are not missing."""
+    return np.flatnonzero(~pyarrow.compute.is_null(column, nan_is_null=True).to_numpy())
 
 
 def rows_with_target(table: pa.Table, name: str) -> np.ndarray:
     """Return the numbers of the rows that have a target, and say how many have none."""
     check_column(name, table, "target")
-    kept = np.flatnonzero(pa.compute.is_valid(table[name]).to_numpy())
-    if pa.types.is_floating(table.schema.field(name).type):
-        kept = np.flatnonzero(~np.isnan(table[name].to_numpy()))
+    kept = _filled(table[name])
     if len(kept) < table.num_rows:
-        say(f"Left out {table.num_rows - len(kept):,} rows without a {name}.")
+        say(f"Left out {counted(table.num_rows - len(kept), 'row')} without a {name}.")
     return kept
 
 
@@ -95,25 +135,57 @@ def chosen_rows(rows: str | None, path: Path, table: pa.Table, estimator: Any) -
     ValueError
         If the test rows are asked for of a table that the fit did not read.
     """
-    card = estimator.card_
-    known = card.get("table", {})
+    known = estimator.card_.get("table")
+    known = known if isinstance(known, dict) else {}
     held_out = estimator.history_.split.get("test")
-    is_same = held_out and known.get("sha256") == digest(path)
-    is_same = is_same and table.num_rows == known.get("n_rows")
+    is_same = bool(held_out) and known.get("sha256") == digest(path)
+    is_same = is_same and table.num_rows == known.get("n_rows") > max(held_out)
     if rows == "test" and not is_same:
         raise ValueError(
             f"{path} is not the table that the model was fitted on, or no rows were held out then: "
             "its test rows are not known. Write --rows all."
         )
-    if rows not in (None, "test", "all"):
-        raise ValueError(f"--rows {rows!r} is not known. Write --rows test or --rows all.")
     if is_same and rows != "all":
-        assert held_out is not None
         say(f"This is the table of the fit: taking the {len(held_out):,} rows held out then.")
         return np.array(held_out)
     if is_same:
         say("This is the table of the fit: most of these rows were trained on.", style="yellow")
     return None
+
+
+def scored(
+    table: pa.Table, estimator: Any, target: str, chosen: np.ndarray | None
+) -> tuple[pa.Table, np.ndarray]:
+    """Return the inputs and targets of the chosen rows that have a target.
+
+    Raises
+    ------
+    ValueError
+        If the target is absent, or is none that this model could have been fitted on.
+    """
+    if chosen is not None:
+        table = table.take(chosen)
+    table = table.take(rows_with_target(table, target))
+    if table.num_rows == 0:
+        raise ValueError(f"No row has a {target!r}: there is nothing to compare with.")
+    y = target_values(table, target, remedy="fill them in")
+    if hasattr(estimator, "predict_proba"):
+        known = set(estimator.classes_.tolist())
+        unknown = sorted(set(y.tolist()) - known, key=str)
+        if unknown:
+            raise ValueError(
+                f"The target {target!r} has classes that the model does not know: "
+                f"{', '.join(map(repr, unknown[:5]))}. Leave these rows out."
+            )
+        y = y.astype(estimator.classes_.dtype)
+    elif y.dtype.kind in "iuf":
+        y = y.astype(np.float64)
+    else:
+        raise ValueError(
+            f"The target {target!r} holds text such as {str(y[0])!r}, but the model predicts "
+            "numbers. Give a table with numbers there."
+        )
+    return inputs(estimator, table), y
 
 
 def inputs(estimator: Any, table: pa.Table) -> pa.Table:
@@ -146,8 +218,6 @@ def _positions(names: list[str], wanted: list[str]) -> list[str]:
 
 def predictions(estimator: Any, table: pa.Table, *, probabilities: bool) -> pa.Table:
     """Return the predictions for a table as columns, named after the target."""
-    if table.num_rows == 0:
-        raise ValueError("The table has no rows: there is nothing to predict. Give rows.")
     X = inputs(estimator, table)
     target = estimator.card_.get("target", "target")
     columns: dict[str, Any] = {}
@@ -180,12 +250,18 @@ def target_name(estimator: Any) -> str:
     Raises
     ------
     ValueError
-        If the model file does not say.
+        If the model file does not say, or there are several.
     """
     name = estimator.card_.get("target")
     if not isinstance(name, str):
         raise ValueError(
             "The model file does not name its target: it was not written by linnet fit. Save it "
             "with linnet.save(model, path, card={'target': 'column'})."
+        )
+    target = estimator.target_
+    if getattr(target, "is_column", False) or getattr(target, "multilabel", False):
+        raise ValueError(
+            "The model predicts several columns, and the shell scores one. Load it with "
+            "linnet.load and score it in Python."
         )
     return name

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
+import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet
 
-from linnet.model_file import check_writable
+from linnet.cli.talk import printable
+from linnet.whole_file import check_writable, whole_file
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".feather", ".arrow")
 
@@ -26,28 +28,38 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     check_writable(path, overwrite=overwrite)
 
 
-def write_table(table: pa.Table, target: Path | Any) -> None:
-    """Write a table to a path, in the format of its suffix, or as CSV to an open file."""
-    if not isinstance(target, Path):
-        pa.csv.write_csv(_plain(table), target, _csv_options(","))
-        return
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        suffix = target.suffix.lower()
+def check_other_file(output: Path, source: Path) -> None:
+    """Raise ValueError if a command would write over the file that it reads."""
+    if output.exists() and source.exists() and output.samefile(source):
+        raise ValueError(f"{output} is the file to read from. Choose another name for the output.")
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a table to a path, in the format of its suffix."""
+    with whole_file(path) as part:
+        suffix = path.suffix.lower()
         if suffix == ".parquet":
-            pa.parquet.write_table(table, temporary)
+            pa.parquet.write_table(table, part)
         elif suffix in (".feather", ".arrow"):
-            pa.feather.write_feather(table, str(temporary))
+            pa.feather.write_feather(table, str(part))
         else:
-            delimiter = "\t" if suffix == ".tsv" else ","
-            pa.csv.write_csv(_plain(table), temporary, _csv_options(delimiter))
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+            _write_csv(table, part, "\t" if suffix == ".tsv" else ",")
 
 
-def _csv_options(delimiter: str) -> pa.csv.WriteOptions:
-    return pa.csv.WriteOptions(delimiter=delimiter, quoting_style="needed")
+def print_csv(table: pa.Table) -> None:
+    """Write a table to standard output as CSV; on a terminal what would steer it is written out."""
+    if sys.stdout.isatty():
+        text = io.BytesIO()
+        _write_csv(table, text, ",")
+        print(printable(text.getvalue().decode()), end="")
+    else:
+        sys.stdout.flush()
+        _write_csv(table, sys.stdout.buffer, ",")
+
+
+def _write_csv(table: pa.Table, target: Any, delimiter: str) -> None:
+    options = pa.csv.WriteOptions(delimiter=delimiter, quoting_style="needed")
+    pa.csv.write_csv(_plain(table), target, options)
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from linnet.whole_file import whole_file
+
 # Okabe and Ito (2008), "Color Universal Design": told apart with every common kind of colour
 # blindness, and by lightness when printed in grey.
 BLUE = "#0072B2"
@@ -196,7 +198,8 @@ def save_figure(
     figure = getattr(display, "figure_", None)
     if figure is None:
         figure = display if hasattr(display, "savefig") else _drawn_off_screen(display)
-    figure.savefig(path, dpi=width / figure.get_figwidth())
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=width / figure.get_figwidth(), format=path.suffix[1:].lower())
     return path
 
 

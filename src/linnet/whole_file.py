@@ -1,0 +1,80 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def check_writable(path: Path, *, overwrite: bool) -> None:
+    """Raise the OSError that writing to a path would end in, before any work is done.
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists and `overwrite` is False.
+    OSError
+        If the path is a folder or a device, or its folder is absent or cannot be written to.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder. Give the name of a file in it.")
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is a device or a pipe, not a file. Give another name.")
+    if path.exists() and not overwrite:
+        raise FileExistsError(
+            f"{path} already exists. Choose another name, or write overwrite=True to replace it."
+        )
+    folder = path.parent
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file, not a folder. Choose another place.")
+    if not folder.exists():
+        raise FileNotFoundError(f"The folder {folder} does not exist. Make it first.")
+    try:
+        # Only a trial tells: permissions say nothing of a file system that takes no files.
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as fault:
+        raise PermissionError(
+            f"The folder {folder} cannot be written to ({fault.strerror}). Choose another one."
+        ) from fault
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` to write to; after the block it is flushed and takes its place.
+
+    Where the block or the disk fails, nothing is left behind, and an earlier file stays as it was.
+
+    Raises
+    ------
+    OSError
+        Naming `path`, if it cannot be written.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from linnet.whole_file import whole_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "greeting.txt")
+    ...     with whole_file(path) as part:
+    ...         _ = part.write_text("hello")
+    ...     path.read_text()
+    'hello'
+    """
+    place = Path(os.path.realpath(path))  # a link is followed, not replaced
+    part = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield part
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, place)
+    except OSError as fault:
+        reason = os.strerror(fault.errno) if fault.errno else str(fault)
+        raise OSError(
+            fault.errno, f"{path} cannot be written: {reason}. Choose another place."
+        ) from fault
+    finally:
+        part.unlink(missing_ok=True)
