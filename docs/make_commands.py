@@ -35,9 +35,12 @@ _LINES_OF = {"predict": ("predictions.csv", 3)}
 
 def run(line: str) -> str:
     """Return what a line of the shell prints, both streams together, run in this process."""
-    printed = io.StringIO()
+    kept = io.BytesIO()
+    printed = io.TextIOWrapper(kept, encoding="utf-8", write_through=True)
     with (
         mock.patch.object(sys, "argv", shlex.split(line)),
+        # Else the usage would name the module that runs this, such as pytest.
+        mock.patch.object(sys.modules["__main__"], "__package__", None, create=True),
         mock.patch.dict(os.environ, {"COLUMNS": str(WIDTH), "TERM": "dumb", "NO_COLOR": "1"}),
         redirect_stdout(printed),
         redirect_stderr(printed),
@@ -46,8 +49,9 @@ def run(line: str) -> str:
             cli.main()
         except SystemExit as end:
             if end.code:
-                raise RuntimeError(f"{line} ended with {end.code}: {printed.getvalue()}") from end
-    text = printed.getvalue().replace(platform.platform(), platform.system())
+                said = kept.getvalue().decode()
+                raise RuntimeError(f"{line} ended with {end.code}: {said}") from end
+    text = kept.getvalue().decode().replace(platform.platform(), platform.system())
     lines = [row.rstrip() for row in text.splitlines()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 

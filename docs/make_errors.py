@@ -202,10 +202,13 @@ def said_by_python(line: str, names: dict[str, Any]) -> str:
 
 def said_by_shell(line: str) -> str:
     """Return what a line of the shell says in the end, and its exit code."""
-    printed = io.StringIO()
+    kept = io.BytesIO()
+    printed = io.TextIOWrapper(kept, encoding="utf-8", write_through=True)
     width = {"COLUMNS": "10000", "TERM": "dumb", "NO_COLOR": "1"}
     with (
         mock.patch.object(sys, "argv", shlex.split(line)),
+        # Else the usage would name the module that runs this, such as pytest.
+        mock.patch.object(sys.modules["__main__"], "__package__", None, create=True),
         mock.patch.dict(os.environ, width),
         contextlib.redirect_stdout(printed),
         contextlib.redirect_stderr(printed),
@@ -216,7 +219,8 @@ def said_by_shell(line: str) -> str:
             code = end.code
         else:
             raise RuntimeError(f"{line} was taken without a word.")
-    rows = [row.strip("│ ") for row in printed.getvalue().splitlines() if row.strip("│╰╭─╯ ")]
+    text = kept.getvalue().decode()
+    rows = [row.strip("│ ") for row in text.splitlines() if row.strip("│╰╭─╯ ")]
     return f"{_plain(rows[-1])} (exit code {code})"
 
 

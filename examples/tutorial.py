@@ -227,8 +227,9 @@ seconds_by_hand = time.perf_counter() - started
 
 # 5. linnet.train, with the same objects ---------------------------------------------------------
 #
-# The loop is one call. The Dataset is read once, not once an epoch, and the history keeps losses,
-# rates, gradient norms, times, and why the training ended.
+# The loop is one call. The Dataset is read once, not once an epoch. Where the native engine knows
+# every part of the network it trains it, in C++, else PyTorch does; the steps are the same. The
+# history keeps losses, rates, gradient norms, times, the engine, and why the training ended.
 
 started = time.perf_counter()
 history = linnet.train(
@@ -293,6 +294,7 @@ for (way, surface), elapsed in zip(surfaces.items(), seconds, strict=True):
         f"   {np.abs(errors).max():13.4f}   {elapsed:7.2f}"
     )
 print(f"   linnet.train ended: {history.outcome.sentence}")
+print(f"   Engine {history.engine}: {history.engine_reason}")
 print(f"   MLPRegressor fits its own points to within {np.abs(y_predicted - y).max():.3f}")
 
 # The loss curve: by hand two lines of matplotlib, and from a history one.
