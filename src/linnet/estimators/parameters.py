@@ -366,7 +366,8 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
     ),
     "n_threads": (
         "int or None, default={default}",
-        "CPU threads during the training; None: as torch is set.",
+        "CPU threads during the training; None: as torch is set, but one for small networks, which "
+        "more would slow down.",
     ),
 }
 _LOSS = {
