@@ -403,3 +403,12 @@ def test_the_least_loss_is_where_theory_says():
         inverse = torch.log if name == "poisson" else (lambda v: v)
         values = [float(loss(inverse(g).expand(501, 1), target)) for g in grid]
         assert float(grid[np.argmin(values)]) == pytest.approx(float(best), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "here"), [("mse", "squared_error"), ("MAE", "absolute_error")]
+)
+def test_a_name_from_elsewhere_is_answered_with_the_name_here(elsewhere, here):
+    with pytest.raises(ValueError) as error:
+        resolve(elsewhere)
+    assert str(error.value).startswith(f"loss={elsewhere!r} is not known, did you mean {here!r}? ")

@@ -323,6 +323,23 @@ LOSSES: dict[str, tuple[Callable[..., nn.Module], Callable[..., torch.Tensor], s
     "binary_log_loss": (nn.BCEWithLogitsLoss, torch.sigmoid, "values"),
 }
 
+# What the losses are called elsewhere.
+SYNONYMS = {
+    "mse": "squared_error",
+    "mean_squared_error": "squared_error",
+    "l2": "squared_error",
+    "mae": "absolute_error",
+    "mean_absolute_error": "absolute_error",
+    "l1": "absolute_error",
+    "smoothl1": "smooth_l1",
+    "pinball": "quantile",
+    "cross_entropy": "log_loss",
+    "crossentropy": "log_loss",
+    "categorical_crossentropy": "log_loss",
+    "bce": "binary_log_loss",
+    "binary_crossentropy": "binary_log_loss",
+}
+
 _TORCH_LINKS: dict[Any, tuple[Callable[..., torch.Tensor], str]] = {
     factory: (link, compares) for factory, link, compares in LOSSES.values()
 }
@@ -382,7 +399,7 @@ def resolve(loss: Any, **options: Any) -> Loss:
     if isinstance(loss, Loss):
         return loss
     if isinstance(loss, str):
-        check_choice("loss", loss, LOSSES)
+        check_choice("loss", loss, LOSSES, SYNONYMS)
         factory, link, compares = LOSSES[loss]
         return Loss(loss, factory(**options), link, compares)
     if isinstance(loss, type):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
@@ -35,7 +35,9 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
     return f", did you mean {by_lower_case[near[0]]!r}?" if near else ""
 
 
-def check_choice(name: str, value: object, options: Iterable[str]) -> None:
+def check_choice(
+    name: str, value: object, options: Iterable[str], synonyms: Mapping[str, str] | None = None
+) -> None:
     """Raise ValueError, with the legal values, unless `value` is one of them.
 
     Parameters
@@ -46,6 +48,8 @@ def check_choice(name: str, value: object, options: Iterable[str]) -> None:
         What was given.
     options : iterable of str
         What is allowed.
+    synonyms : mapping of str to str, optional
+        Words from elsewhere, and the option that each stands for.
 
     Raises
     ------
@@ -59,7 +63,11 @@ def check_choice(name: str, value: object, options: Iterable[str]) -> None:
     """
     allowed = list(options)
     if not isinstance(value, str) or value not in allowed:
-        hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
+        hint = ""
+        if isinstance(value, str):
+            meant = (synonyms or {}).get(value.lower())
+            known = meant in allowed
+            hint = f", did you mean {meant!r}?" if known else did_you_mean(value, allowed)
         raise ValueError(
             f"{name}={value!r} is not known{hint or '.'} "
             f"Allowed are {', '.join(map(repr, allowed))}."

@@ -20,6 +20,7 @@ from sklearn.utils._param_validation import (
 from linnet import losses
 from linnet.engine.choice import DEVICES, ENGINES
 from linnet.estimators.schedules import SCHEDULES
+from linnet.losses import SYNONYMS
 from linnet.network import ACTIVATIONS, INITIALIZATIONS
 from linnet.solvers import SOLVERS
 from linnet.spelling import check_choice, did_you_mean
@@ -170,7 +171,7 @@ def _check_parameter(estimator: Any, name: str, value: Any) -> None:
         if estimator.loss_names is None:
             losses.resolve(value)
         else:
-            check_choice("loss", value, estimator.loss_names)
+            check_choice("loss", value, estimator.loss_names, SYNONYMS)
     elif name == "device":
         on_cuda = isinstance(value, str) and value.startswith("cuda:")
         if not isinstance(value, torch.device) and not on_cuda:
