@@ -138,3 +138,17 @@ def test_partial_fit_knows_classes_that_come_later():
     assert model.predict_proba(X).shape == (120, 3)
     multilabel = np.c_[TWO, 1 - TWO]
     assert MLPClassifier((4,)).partial_fit(X, multilabel).predict(X).shape == (120, 2)
+
+
+def test_class_weights_multiply_the_weights_of_rows():
+    y = (X[:, 0] + np.random.default_rng(3).normal(size=120) > 0).astype(int)
+    weight = np.where(X[:, 1] > 0, 4.0, 0.5)
+    linear = {"hidden_layer_sizes": (), "scale_X": False}
+    both = good(class_weight={0: 1.0, 1: 5.0}, **linear).fit(X, y, weight).predict_proba(X)
+    as_rows = good(**linear).fit(X, y, weight * np.array([1.0, 5.0])[y]).predict_proba(X)
+    assert both == pytest.approx(as_rows, abs=1e-3)
+    for other in (
+        good(**linear).fit(X, y, weight),
+        good(class_weight={0: 1.0, 1: 5.0}, **linear).fit(X, y),
+    ):
+        assert np.abs(other.predict_proba(X) - both).max() > 0.02

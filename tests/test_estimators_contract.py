@@ -53,12 +53,14 @@ AT_DEFAULTS = [
     ModuleClassifier(Build(torch.float32)),
 ]
 
-# Both ask two trainings on differently ordered sums to agree to 1e-7, and a network of float32
-# has 7 digits: they differ by 2e-7. In float64, above, both pass.
+# A network of float32 has 7 digits, and these ask for 1e-7: of two trainings that sum the same
+# rows in another order, and of predictions for one row and for many, which torch multiplies by
+# other kernels. They come within 1e-6; in float64, above, all pass.
 _ROUNDING = "float32 keeps 7 digits"
 EXPECTED = {
     "check_sample_weight_equivalence_on_dense_data": _ROUNDING,
     "check_sample_weight_equivalence_on_sparse_data": _ROUNDING,
+    "check_methods_subset_invariance": _ROUNDING,
 }
 
 

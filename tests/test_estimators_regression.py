@@ -11,6 +11,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from linnet import MLPRegressor, Outcome
+from linnet.estimators.schedules import Adaptive
 from linnet.network import ACTIVATIONS
 from linnet.solvers import SOLVERS
 
@@ -213,6 +214,16 @@ def test_adaptive_divides_the_rate_by_five_each_time_that_the_loss_stalls():
     assert set(np.round(ratio[rates[1:] > 1.1e-6], 6)) == {1.0, 0.2}
     assert rates[-1] == pytest.approx(1e-6)
     assert model.history_.outcome is Outcome.NO_IMPROVEMENT
+
+
+def test_a_loss_that_falls_by_less_than_tol_an_epoch_counts_as_stalled():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+    scheduler = Adaptive(optimizer, n_iter_no_change=3, tol=0.1)
+    rates = []
+    for loss in (1.0, 0.95, 0.9, 0.85, 0.8):
+        scheduler.step(loss)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates == [1.0, 1.0, 1.0, 0.2, 0.2]
 
 
 @pytest.mark.parametrize("rate", [1e6, 1e30])

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
-from torch import nn
 
 from linnet import losses
 from linnet.estimators.fitting import NetworkEstimator, Target
@@ -118,9 +117,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             probabilities = loss.link(outputs).clamp(0, 1)
         elif self.target_.multilabel or self.target_.n_outputs == 1:
             probabilities = torch.sigmoid(outputs)
-        elif isinstance(loss.function, nn.NLLLoss):
-            probabilities = torch.exp(outputs)
-        else:
+        else:  # of logarithms of probabilities, NLLLoss's outputs, it gives the probabilities
             probabilities = torch.softmax(outputs, dim=-1)
         one = probabilities.numpy()
         if self.target_.n_outputs == 1 and not self.target_.multilabel:
