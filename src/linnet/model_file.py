@@ -163,6 +163,7 @@ def load(path: str | os.PathLike[str], module: nn.Module | None = None) -> Any:
     try:
         estimator, dropped = _estimator(description, tensors, module)
         network = _network(estimator, tensors, module)
+        _make_ready(estimator)
     except _FAULTS as fault:
         raise damaged(path, str(fault).splitlines()[0] if str(fault) else repr(fault)) from fault
     _fill(network, tensors, path)
@@ -174,10 +175,6 @@ def load(path: str | os.PathLike[str], module: nn.Module | None = None) -> Any:
             UserWarning,
             stacklevel=2,
         )
-    try:
-        _make_ready(estimator)
-    except _FAULTS as fault:
-        raise damaged(path, str(fault)) from fault
     return estimator
 
 
@@ -332,6 +329,8 @@ def _estimator(
     if description["feature_names_in"] is not None:
         names = [str(item) for item in description["feature_names_in"]]
         estimator.feature_names_in_ = np.array(names, dtype=object)
+        if not estimator.columns_.is_array and names != estimator.columns_.input_names:
+            raise ValueError("its columns are not those of the fit")
     estimator.card_ = dict(description["card"])
     # A random state does its work before the training; history_.seed tells what it gave.
     dropped = [key for key in given if key not in parameters and key != "random_state"]
@@ -407,11 +406,7 @@ def _fill(network: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> N
 def _make_ready(estimator: Any) -> None:
     """Let a training go on: with a new optimizer, for the file does not hold the state of one."""
     history = estimator.history_
-    n_rows, batch_size = max(1, history.n_rows), max(1, history.batch_size)
-    optimizer = estimator._make_optimizer(estimator.module_, batch_size, None)
     estimator._state = TrainingState(
-        optimizer=optimizer,
-        scheduler=estimator._make_scheduler(optimizer, n_rows, batch_size),
         generator=torch.Generator().manual_seed((history.seed or 0) + history.n_epochs),
         history=history,
         best_loss=history.best_loss if history.n_epochs else math.inf,

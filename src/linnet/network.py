@@ -135,8 +135,11 @@ def mlp(
 def _linear(
     fan_in: int, fan_out: int, activation: str, initialization: str, generator: torch.Generator
 ) -> nn.Linear:
-    # skip_init leaves the weights unset and so draws nothing from the global generator.
-    layer: Any = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
+    # Made without weights and given unset ones, so that nothing is drawn from the global generator.
+    # (nn.utils.skip_init does the same, but loads sympy, which takes a third of a second.)
+    layer = nn.Linear(fan_in, fan_out, device="meta")
+    layer.weight = nn.Parameter(torch.empty(fan_out, fan_in))
+    layer.bias = nn.Parameter(torch.empty(fan_out))
     if initialization == "glorot_uniform":
         # The factor 2 for the logistic function is scikit-learn's.
         factor = 2.0 if activation in ("logistic", "sigmoid") else 6.0

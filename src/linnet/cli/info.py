@@ -63,7 +63,7 @@ def info(as_json: Json = False) -> None:
 def _native(is_there: bool) -> str:
     if is_there:
         return (
-            "its module is installed; in this version it reports the processor and trains nothing"
+            "trains feed-forward networks on the CPU; linnet fit says when it does"
         )
     return "missing"
 
