@@ -60,7 +60,6 @@ _ROUNDING = "float32 keeps 7 digits"
 EXPECTED = {
     "check_sample_weight_equivalence_on_dense_data": _ROUNDING,
     "check_sample_weight_equivalence_on_sparse_data": _ROUNDING,
-    "check_methods_subset_invariance": _ROUNDING,
 }
 
 

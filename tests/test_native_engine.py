@@ -340,3 +340,29 @@ for name in t.LOSSES:
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == level
+
+
+def test_a_row_is_predicted_to_the_same_bits_alone_and_among_others():
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(1200, 5))
+    model = linnet.MLPRegressor((37, 21), activation="tanh", max_iter=3, tol=0.0, random_state=0)
+    with pytest.warns(UserWarning, match="has not converged"):
+        model.fit(X, X[:, 0])
+    together = model.predict(X)
+    assert [model.predict(X[i : i + 1])[0] for i in range(40)] == together[:40].tolist()
+    outputs = model.module_(torch.tensor(model.columns_.encode_array(X)))
+    by_torch = model.target_.decode(outputs.detach().numpy())
+    np.testing.assert_allclose(together, by_torch, rtol=1e-4, atol=1e-5)
+
+
+def test_a_prediction_sees_weights_and_layers_that_were_changed():
+    X = np.random.default_rng(9).normal(size=(60, 3))
+    model = linnet.MLPRegressor((8,), max_iter=200, tol=0.0, n_iter_no_change=np.inf)
+    model.fit(X, X[:, 0])
+    before = model.predict(X)
+    with torch.no_grad():
+        model.module_[0].weight.mul_(2)
+    changed = model.predict(X)
+    assert not np.array_equal(changed, before)
+    model.module_[1] = nn.Tanh()
+    assert not np.array_equal(model.predict(X), changed)

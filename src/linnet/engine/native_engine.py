@@ -75,7 +75,7 @@ class NativeEngine:
             program.heights,
             program.nodes,
             program.output,
-            [_matrix(p) for p in program.parameters],
+            [matrix(p) for p in program.parameters],
             self._trained,
             [self._groups.get(p, 0) for p in program.parameters],
         )
@@ -147,7 +147,7 @@ class NativeEngine:
                 is_first = state.get("momentum_buffer") is None
                 if is_first:
                     state["momentum_buffer"] = torch.zeros_like(parameter)
-                first = _matrix(state["momentum_buffer"])
+                first = matrix(state["momentum_buffer"])
                 self._network.set_state(number, first, None, None, 0.0 if is_first else 1.0)
                 continue
             if not state:
@@ -156,8 +156,8 @@ class NativeEngine:
                 state["exp_avg_sq"] = torch.zeros_like(parameter)
                 if group["amsgrad"]:
                     state["max_exp_avg_sq"] = torch.zeros_like(parameter)
-            first, second = _matrix(state["exp_avg"]), _matrix(state["exp_avg_sq"])
-            greatest = _matrix(state["max_exp_avg_sq"]) if group["amsgrad"] else None
+            first, second = matrix(state["exp_avg"]), matrix(state["exp_avg_sq"])
+            greatest = matrix(state["max_exp_avg_sq"]) if group["amsgrad"] else None
             self._network.set_state(number, first, second, greatest, float(state["step"]))
 
     def _count_steps(self, n_steps: int) -> None:
@@ -282,7 +282,7 @@ def _settings(group: dict[str, Any]) -> tuple:
     )
 
 
-def _matrix(tensor: torch.Tensor) -> Any:
+def matrix(tensor: torch.Tensor) -> Any:
     """Return the tensor's own memory as a matrix (O, I), a bias as (O, 1)."""
     array = tensor.detach().numpy()
     return array.reshape(len(array), -1)

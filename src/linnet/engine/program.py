@@ -96,7 +96,7 @@ def trace(module: nn.Module, n_inputs: int) -> tuple[Program | None, list[str]]:
     >>> trace(nn.Sequential(nn.Linear(2, 8), nn.Softmax(dim=1)), 2)[1]
     ["1: Softmax is not known to the native engine"]
     """
-    hooked = [name or "the module" for name, m in module.named_modules() if _has_hooks(m)]
+    hooked = [name or "the module" for name, m in module.named_modules() if has_hooks(m)]
     if hooked:
         return None, [f"{name}: has hooks, which only PyTorch calls" for name in hooked]
     modes = {m: m.training for m in module.modules()}
@@ -127,7 +127,8 @@ def _program(module: nn.Module, n_inputs: int) -> tuple[Program, list[str]]:
     return program, translation.faults
 
 
-def _has_hooks(module: nn.Module) -> bool:
+def has_hooks(module: nn.Module) -> bool:
+    """Whether a module has hooks of its own, which only PyTorch calls."""
     names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     return any(getattr(module, name) for name in names)
 

@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from linnet import losses, solvers
-from linnet.engine.torch_engine import predict as predict_rows
+from linnet.engine.prediction import predict as predict_rows
 from linnet.estimators.inputs import (
     check_lengths,
     read_inputs,
@@ -377,7 +377,8 @@ class NetworkEstimator(BaseEstimator):
         check_is_fitted(self, "module_")
         X = read_inputs(self, X, reset=False)
         inputs = torch.from_numpy(_encode(self.columns_, X, self.module_))
-        return predict_rows(self.module_, inputs.to(_dtype(self.module_))).double()
+        inputs = inputs.to(_dtype(self.module_))
+        return predict_rows(self.module_, inputs).double()
 
     @property
     def loss_curve_(self) -> list[float]:

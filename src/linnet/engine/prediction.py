@@ -1,0 +1,100 @@
+"""Outputs of a trained module: natively where every layer is known, else by PyTorch."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+import weakref
+from typing import Any
+
+import torch
+from torch import nn
+
+from linnet.engine import torch_engine
+from linnet.engine.native_engine import is_slower, matrix
+from linnet.engine.program import has_hooks, trace
+
+
+class Predictor:
+    """Gives a module's raw outputs (N, K) for inputs (N, D).
+
+    The native engine computes each row by itself, so that a row's output is the same to the last
+    bit whatever rows stand beside it, and a single row takes microseconds.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        On the CPU. Its weights are read where they lie: changing them in place is seen.
+    n_inputs : int
+        D.
+    """
+
+    def __init__(self, module: nn.Module, n_inputs: int):
+        self._signature = _signature(module)
+        self._network: Any = None
+        # A network has one set of buffers: calls from several threads take turns.
+        self._lock = threading.Lock()
+        if importlib.util.find_spec("linnet._native") is None or is_slower(module):
+            return
+        program, _ = trace(module, n_inputs)
+        if program is None or not program.parameters:
+            return
+        dtypes = {p.dtype for p in program.parameters}
+        if not all(p.is_contiguous() and p.device.type == "cpu" for p in program.parameters):
+            return
+        if len(dtypes) > 1 or not dtypes <= {torch.float32, torch.float64}:
+            return
+        from linnet import _native
+
+        kind = _native.Network64 if torch.float64 in dtypes else _native.Network32
+        self._n_outputs = program.heights[program.output]
+        n = len(program.parameters)
+        self._network = kind(
+            program.heights,
+            program.nodes,
+            program.output,
+            [matrix(p) for p in program.parameters],
+            [False] * n,
+            [0] * n,
+        )
+
+    def is_of(self, module: nn.Module) -> bool:
+        """Whether the module still has the layers and the memory that this was made for."""
+        return _signature(module) == self._signature
+
+    def __call__(self, module: nn.Module, X: torch.Tensor) -> torch.Tensor:
+        """Return the outputs (N, K) for inputs (N, D) of the module's type."""
+        if self._network is None:
+            return torch_engine.predict(module, X)
+        outputs = torch.empty(len(X), self._n_outputs, dtype=X.dtype)
+        with self._lock:
+            self._network.predict(X.contiguous().numpy(), outputs.numpy())
+        return outputs
+
+
+# Tracing takes a millisecond, a prediction of one row some microseconds: so what was made for a
+# module is kept as long as the module lives. It is no attribute, for a prediction leaves an
+# estimator as it was, and a copy must not share it.
+_PREDICTORS: weakref.WeakKeyDictionary[nn.Module, Predictor] = weakref.WeakKeyDictionary()
+
+
+def predict(module: nn.Module, X: torch.Tensor) -> torch.Tensor:
+    """Return a module's raw outputs (N, K) for inputs (N, D), in evaluation mode.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        On the CPU.
+    X : Tensor of shape (N, D)
+        Of the module's type.
+    """
+    predictor = _PREDICTORS.get(module)
+    if predictor is None or not predictor.is_of(module):
+        predictor = Predictor(module, X.shape[1])
+        _PREDICTORS[module] = predictor
+    return predictor(module, X)
+
+
+def _signature(module: nn.Module) -> list[Any]:
+    layers = [(id(layer), has_hooks(layer)) for layer in module.modules()]
+    return [layers, [p.data_ptr() for p in module.parameters()]]
