@@ -53,9 +53,8 @@ AT_DEFAULTS = [
     ModuleClassifier(Build(torch.float32)),
 ]
 
-# A network of float32 has 7 digits, and these ask for 1e-7: of two trainings that sum the same
-# rows in another order, and of predictions for one row and for many, which torch multiplies by
-# other kernels. They come within 1e-6; in float64, above, all pass.
+# A network of float32 has 7 digits, and this asks for 1e-7 of two trainings that sum the same rows
+# in another order. They come within 1e-6; in float64, above, all pass.
 _ROUNDING = "float32 keeps 7 digits"
 EXPECTED = {
     "check_sample_weight_equivalence_on_dense_data": _ROUNDING,
