@@ -68,7 +68,7 @@ def test_unseen_categories_and_missing_values_are_predicted(fitted):
     table = birds().head(6)
     table.loc[0, "island"] = "Noss"
     table.loc[1, ["wing_mm", "mass_g"]] = np.nan
-    table.loc[2, ["island", "sex", "seen", "ringed"]] = None
+    table.loc[2, ["island", "sex", "seen"]] = None
     found = predicted(fitted, table, "birds", "--only-predictions")
     assert found.columns.tolist() == ["predicted_species"]
     assert set(found["predicted_species"]) <= {"linnet", "siskin", "twite"}

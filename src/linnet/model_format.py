@@ -66,7 +66,7 @@ def unpack(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if _digest(content, description.get("sha256")) != description.get("sha256"):
         raise damaged(path, "its bytes are not those that were written")
     try:
-        return description, safetensors.torch.load(content)
+        return description, dict(sorted(safetensors.torch.load(content).items()))
     except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError) as fault:
         raise damaged(path, f"{type(fault).__name__}: {fault}") from fault
 

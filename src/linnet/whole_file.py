@@ -65,7 +65,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     'hello'
     """
     place = Path(os.path.realpath(path))  # a link is followed, not replaced
-    part = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
+    part = place.with_name(f".{secrets.token_hex(8)}.part")
     try:
         yield part
         with open(part, "rb+") as file:

@@ -86,5 +86,7 @@ def _sentence(fault: Exception) -> str | None:
     if isinstance(fault, RuntimeError):
         return None
     if isinstance(fault, OSError) and fault.strerror:
-        return f"{fault.filename}: {fault.strerror}." if fault.filename else fault.strerror
+        # A sentence of linnet's own, or the few words of the system.
+        told = fault.strerror.removesuffix(".") + "."
+        return f"{fault.filename}: {told}" if fault.filename else told
     return str(fault)

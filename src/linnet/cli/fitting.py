@@ -74,6 +74,10 @@ def run(job: Job) -> Result:
     )
     n_in_file = table.num_rows
     X, y, task, kept = _prepare(job, table)
+    types = job.settings["column_types"] or {}
+    # That of the target has done its work in reading.
+    of_inputs = {name: kind for name, kind in types.items() if name in X.column_names}
+    job.settings["column_types"] = of_inputs or None
     is_classes = task == "classification"
     seed = job.settings["random_state"]
     rows, held_out = np.arange(len(y)), np.arange(0)

@@ -62,9 +62,7 @@ def info(as_json: Json = False) -> None:
 
 def _native(is_there: bool) -> str:
     if is_there:
-        return (
-            "trains feed-forward networks on the CPU; linnet fit says when it does"
-        )
+        return "trains feed-forward networks on the CPU; linnet fit says when it does"
     return "missing"
 
 

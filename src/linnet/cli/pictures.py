@@ -90,12 +90,14 @@ def _of_table(job: Drawing, estimator: Any) -> dict[str, Callable[[], Any]]:
             y, predicted, draw=False, **named
         )
         pictures["errors"] = lambda: _errors(estimator, table, target, chosen, named)
-    numeric = [name for name, kind in estimator.columns_.types.items() if kind == "number"]
-    few = len(estimator.columns_.names) <= 2 and len(numeric) == len(estimator.columns_.names)
+    columns = estimator.columns_
+    numeric = [name for name, kind in columns.types.items() if kind == "number"]
+    few = len(columns.names) <= 2 and len(numeric) == len(columns.names)
     if job.features or few or (job.kinds and "surface" in job.kinds):
         features = job.features or numeric[:2]
+        names = {"feature_names": columns.names} if columns.is_array else {}
         pictures["surface"] = lambda: SurfaceDisplay.from_estimator(
-            estimator, X, y, features=features, draw=False, **named
+            estimator, X, y, features=features, draw=False, **named, **names
         )
     return pictures
 

@@ -56,8 +56,8 @@ def check_column(name: str, table: pa.Table, role: str) -> None:
         listed = ", ".join(map(repr, table.column_names[:20]))
         more = f" and {table.num_columns - 20} more" if table.num_columns > 20 else ""
         raise ValueError(
-            f"There is no {role} column {name!r}{did_you_mean(name, table.column_names)}. The "
-            f"table has {listed}{more}."
+            f"There is no {role} column {name!r}{did_you_mean(name, table.column_names) or '.'} "
+            f"The table has {listed}{more}."
         )
 
 
@@ -155,7 +155,7 @@ def chosen_rows(rows: str | None, path: Path, table: pa.Table, estimator: Any) -
 
 def scored(
     table: pa.Table, estimator: Any, target: str, chosen: np.ndarray | None
-) -> tuple[pa.Table, np.ndarray]:
+) -> tuple[pa.Table | np.ndarray, np.ndarray]:
     """Return the inputs and targets of the chosen rows that have a target.
 
     Raises
@@ -188,8 +188,10 @@ def scored(
     return inputs(estimator, table), y
 
 
-def inputs(estimator: Any, table: pa.Table) -> pa.Table:
+def inputs(estimator: Any, table: pa.Table) -> pa.Table | np.ndarray:
     """Return the model's input columns, found by name, in the order of the fit.
+
+    A model that was fitted on an array gets one.
 
     Raises
     ------
@@ -198,9 +200,7 @@ def inputs(estimator: Any, table: pa.Table) -> pa.Table:
     """
     columns = estimator.columns_
     if columns.is_array:
-        target = estimator.card_.get("target")
-        names = [name for name in table.column_names if name != target]
-        return table.select(names).rename_columns(_positions(names, columns.names))
+        return _array(columns.names, table, estimator.card_.get("target"))
     names = columns.input_names
     absent = [name for name in names if name not in table.column_names]
     if any(name in columns.names for name in absent):
@@ -210,10 +210,11 @@ def inputs(estimator: Any, table: pa.Table) -> pa.Table:
     return table.select(names)
 
 
-def _positions(names: list[str], wanted: list[str]) -> list[str]:
-    if set(wanted) <= set(names) or len(names) != len(wanted):
-        return names
-    return wanted
+def _array(names: list[str], table: pa.Table, target: Any) -> np.ndarray:
+    """Return the columns of a model that was fitted on an array: by name, or else by place."""
+    if not set(names) <= set(table.column_names):
+        names = [name for name in table.column_names if name != target]
+    return np.column_stack([numbers(table[name].combine_chunks(), name) for name in names])
 
 
 def predictions(estimator: Any, table: pa.Table, *, probabilities: bool) -> pa.Table:

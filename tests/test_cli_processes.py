@@ -1,0 +1,148 @@
+"""The shell as real processes: signals, pipes, full disks, and streams kept apart."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from shell import QUICK, concrete, linnet
+
+from linnet import load
+
+LINNET = [sys.executable, "-c", "from linnet.cli import main; main()"]
+ENDLESS = ("--epochs", "1000000", "--hidden", "8")
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and limits of POSIX systems")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    concrete().to_csv("concrete.csv", index=False)
+    return tmp_path
+
+
+def start(*arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [*LINNET, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def talk_until(process: subprocess.Popen, words: str) -> str:
+    """Return the talk up to the line with the words."""
+    told = ""
+    while words not in told:
+        line = process.stderr.readline()
+        assert line, f"the talk ended: {told}"
+        told += line
+    return told
+
+
+def end(process: subprocess.Popen, told: str = "") -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, told + err
+
+
+def test_data_goes_to_stdout_and_talk_with_the_progress_bar_to_stderr():
+    options = ("--epochs", "3", "--hidden", "8")
+    code, out, err = end(start("fit", "concrete.csv", "-t", "strength_mpa", *options))
+    assert code == 0
+    assert out.startswith("12 test rows\n") and "HistGradientBoosting" in out
+    assert err.startswith("Read concrete.csv") and "HistGradientBoosting" not in err
+    assert "epoch 3/3" in err and "epoch 3/3" not in out
+
+
+def test_ctrl_c_in_a_training_saves_the_best_so_far_and_ends_with_130(folder):
+    # The bar of a stream that is no terminal is drawn at the end, so that only time tells of a
+    # first epoch; a slow machine gets more of it.
+    for delay in (1.5, 6, 24):
+        process = start("fit", "concrete.csv", "-t", "strength_mpa", "--json", *ENDLESS)
+        told = talk_until(process, "Hidden layers")
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        code, out, err = end(process, told)
+        assert code == 130, err
+        if (folder / "concrete.linnet").exists():
+            break
+    assert '"outcome": "interrupted"' in out
+    assert "The training was interrupted; the best weights so far are kept. Epoch " in err
+    assert err.count("interrupted") == 1
+    model = load("concrete.linnet")
+    assert model.history_.outcome.value == "interrupted" and model.history_.n_epochs > 0
+    assert linnet("evaluate", "concrete.linnet", "concrete.csv").code == 0
+
+
+def test_ctrl_c_before_the_training_writes_nothing(folder):
+    process = start("fit", "concrete.csv", "-t", "strength_mpa", *ENDLESS)
+    told = talk_until(process, "Read concrete.csv")
+    process.send_signal(signal.SIGINT)
+    code, out, err = end(process, told)
+    assert (code, out) == (130, "") and "Traceback" not in err
+    assert [path.name for path in folder.iterdir()] == ["concrete.csv"]
+
+
+def test_ctrl_c_in_the_demo_keeps_what_was_learnt(folder):
+    linnet("demo", "--out", "warm", "--epochs", "1", "--no-progress")  # all is loaded now
+    interrupt = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+    ran = linnet("demo", "--out", "d", "--epochs", "100000000", "--no-progress")
+    assert ran.code == 130, ran.err
+    assert load("d/sinc.linnet").history_.outcome.value == "interrupted"
+    assert "final loss" in ran.out
+    assert "Note: The training was interrupted; the best weights so far are kept." in ran.err
+
+
+def test_a_reader_that_leaves_early_is_no_fault():
+    assert linnet("fit", "concrete.csv", "-t", "strength_mpa", *QUICK).code == 0
+    line = f"\"{LINNET[0]}\" -c '{LINNET[2]}' show concrete.linnet --json | head -1"
+    ended = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert (ended.stdout, ended.stderr) == ("{\n", "")
+
+
+def limited(*arguments: str, kilobytes: int) -> subprocess.CompletedProcess:
+    """Run where no file may grow larger: what a full disk is like."""
+    words = " ".join(f"'{word}'" for word in (*LINNET, *arguments))
+    return subprocess.run(
+        ["bash", "-c", f"ulimit -f {kilobytes}; {words}"], capture_output=True, text=True
+    )
+
+
+def test_a_disk_that_is_full_leaves_no_half_file_and_keeps_the_old(folder):
+    assert linnet("fit", "concrete.csv", "-t", "strength_mpa", *QUICK).code == 0
+    before = Path("concrete.linnet").read_bytes()
+    large = ("--epochs", "2", "--no-progress", "--force")
+    ended = limited("fit", "concrete.csv", "-t", "strength_mpa", *large, kilobytes=20)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines()[-1] == (
+        "linnet: concrete.linnet cannot be written: File too large. Choose another place."
+    )
+    assert Path("concrete.linnet").read_bytes() == before
+
+    ended = limited("predict", "concrete.linnet", "concrete.csv", "-o", "p.csv", kilobytes=1)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == (
+        "linnet: p.csv cannot be written: File too large. Choose another place."
+    )
+    assert sorted(path.name for path in folder.iterdir()) == ["concrete.csv", "concrete.linnet"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_standard_output_that_is_full_is_told():
+    assert linnet("fit", "concrete.csv", "-t", "strength_mpa", *QUICK).code == 0
+    with open("/dev/full", "w") as full:
+        command = [*LINNET, "predict", "concrete.linnet", "concrete.csv"]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[1:] == ["linnet: No space left on device."]
+
+
+def test_a_traceback_is_there_for_those_who_ask(monkeypatch):
+    monkeypatch.setenv("LINNET_TRACEBACK", "1")
+    code, _, err = end(start("show", "none.linnet"))
+    assert code == 1 and "Traceback" in err and "There is no file none.linnet" in err
