@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from linnet.cli.options import Json, ModelFile
-from linnet.cli.talk import figure, print_json, print_table, score_table
+from linnet.cli.talk import counted, figure, print_json, print_table, score_table
 
 
 def show(model: ModelFile, as_json: Json = False) -> None:
@@ -50,11 +50,11 @@ def _summary(description: dict[str, Any], history: Any) -> list[list[str]]:
     rows = [
         ["estimator", description["estimator"]],
         ["target", card.get("target", "not named") + (f" (classes: {classes})" if classes else "")],
-        ["fitted on", f"{history.n_rows:,} rows" + (f" of {table['name']}" if table else "")],
+        ["fitted on", counted(history.n_rows, "row") + (f" of {table['name']}" if table else "")],
         [
             "network",
-            f"{network['n_inputs']} inputs, {network['n_outputs']} outputs, "
-            f"{network['n_parameters']:,} parameters",
+            f"{counted(network['n_inputs'], 'input')}, {counted(network['n_outputs'], 'output')}, "
+            f"{counted(network['n_parameters'], 'parameter')}",
         ],
         ["layers", network["layers"]],
         ["loss", history.loss],
