@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
 import warnings
 from pathlib import Path
@@ -347,6 +348,22 @@ def test_nothing_is_left_of_a_write_that_fails(path, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows sets no limit to the size of files")
+def test_a_full_disk_leaves_the_old_file_and_no_other(path, tmp_path):
+    import resource
+
+    fitted = MLPRegressor((6,), **QUICK).fit(X, Y)
+    path.write_text("mine")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"cannot be written: File too large\. Choose another"):
+            save(fitted, path, overwrite=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == [path] and path.read_text() == "mine"
+
+
 def test_only_fitted_estimators_of_linnet_are_saved(path):
     from sklearn.exceptions import NotFittedError
     from sklearn.linear_model import LinearRegression
@@ -473,6 +490,12 @@ def plain(path: Path) -> tuple[dict, dict]:
 def test_a_description_that_is_none_is_refused(path, text):
     path.write_bytes(safetensors.torch.save({}, metadata={"linnet": text}))
     refused(path)
+
+
+def test_numbers_that_json_does_not_know_are_refused(path):
+    text = '{"format_version": 1, "sha256": NaN}'
+    path.write_bytes(safetensors.torch.save({}, metadata={"linnet": text}))
+    assert "it holds NaN, which JSON does not know" in refused(path)
 
 
 def places(data, before=()):

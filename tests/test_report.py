@@ -123,6 +123,19 @@ def test_boosting_gets_numbers_with_their_gaps_and_categories_as_categories():
     assert scores == pytest.approx(expected, rel=0.05)
 
 
+def test_categories_are_split_as_sets_not_by_their_codes():
+    rng = np.random.default_rng(0)
+    kinds = rng.integers(60, size=1200)
+    y = rng.normal(size=60)[kinds] + 0.1 * rng.normal(size=1200)
+    frame = pa.table({"kind": [f"k{kind}" for kind in kinds]})
+    parts = (frame.slice(0, 1000), frame.slice(1000))
+    columns = Columns.fit(parts[0], types={"kind": "category"})
+    _, scores = boosting_baseline(columns, parts, y[:1000], y[1000:], None, 0)
+    options = {"random_state": 0, "categorical_features": [0]}
+    own = HistGradientBoostingRegressor(**options).fit(kinds[:1000, None], y[:1000])
+    assert scores == pytest.approx(regression_scores(y[1000:], own.predict(kinds[1000:, None])))
+
+
 def test_boosting_of_numbers_is_scikit_learns_to_the_bit_and_dates_are_numbers():
     rng = np.random.default_rng(0)
     table = pd.DataFrame(rng.normal(size=(200, 3)), columns=["a", "b", "c"])
