@@ -94,7 +94,7 @@ def trace(module: nn.Module, n_inputs: int) -> tuple[Program | None, list[str]]:
     >>> program.heights
     [2, 8, 8, 1]
     >>> trace(nn.Sequential(nn.Linear(2, 8), nn.Softmax(dim=1)), 2)[1]
-    ["1: Softmax is not known to the native engine"]
+    ['1: Softmax is not known to the native engine']
     """
     hooked = [name or "the module" for name, m in module.named_modules() if has_hooks(m)]
     if hooked:
