@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -366,3 +367,36 @@ def test_a_prediction_sees_weights_and_layers_that_were_changed():
     assert not np.array_equal(changed, before)
     model.module_[1] = nn.Tanh()
     assert not np.array_equal(model.predict(X), changed)
+
+
+def test_a_layer_that_comes_twice_follows_torch():
+    rng = np.random.default_rng(10)
+    X, y = torch.tensor(rng.normal(size=(30, 4))), torch.tensor(rng.normal(size=(30, 4)))
+    torch.manual_seed(0)
+    layer = nn.Linear(4, 4).double()
+    module = nn.Sequential(layer, nn.Tanh(), nn.Sequential(layer, nn.SiLU()), layer)
+    _assert_close(_both(module, X, y, SOLVERS["adam"], epochs=20, batch_size=7), 1e-9)
+
+
+def test_trainings_in_several_threads_at_once_give_what_each_gives_alone():
+    X = np.random.default_rng(11).normal(size=(200, 3))
+
+    def fit(seed):
+        module = _module((3, 16, 1), nn.Tanh(), torch.float32, seed)
+        linnet.train(module, X, X[:, :1], epochs=20, random_state=seed)
+        return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+    alone = [fit(seed) for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(fit, range(8)))
+    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_a_forward_of_ones_own_goes_to_pytorch_unless_native_is_asked_for():
+    X = torch.zeros(4, 4)
+    history = linnet.train(Residual(), X, X[:, :2], epochs=1)
+    assert history.engine == "torch"
+    assert history.engine_reason == (
+        "PyTorch, for the forward of Residual is Python code, which it calls for each batch "
+        "(engine='native' traces it once)."
+    )

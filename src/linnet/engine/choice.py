@@ -7,6 +7,7 @@ from torch import nn
 
 from linnet.data import Rows, Stream
 from linnet.engine.native_engine import NativeEngine, is_slower, why_not
+from linnet.engine.program import is_chain
 from linnet.engine.torch_engine import TorchEngine
 from linnet.losses import Loss
 from linnet.spelling import check_choice
@@ -48,6 +49,11 @@ def choose(
     check_choice("engine", engine, ENGINES)
     if engine == "torch":
         return TorchEngine, "engine='torch' was asked for."
+    if engine == "auto" and not is_chain(module):
+        return TorchEngine, (
+            f"PyTorch, for the forward of {type(module).__name__} is Python code, which it calls "
+            "for each batch (engine='native' traces it once)."
+        )
     faults = why_not(module, loss, optimizer, rows, device)
     if engine == "native":
         if faults:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from linnet.data import Rows, Stream
-from linnet.engine.program import Program, trace
+from linnet.engine.program import Program, has_hooks, trace
 from linnet.engine.torch_engine import TorchEngine
 from linnet.history import EpochResult
 from linnet.losses import Loss, PoissonLoss, QuantileLoss
@@ -89,6 +89,7 @@ class NativeEngine:
     ) -> EpochResult:
         """Train on every row once; see `TorchEngine.epoch`."""
         self.module.train()
+        self._code, self._p0 = _loss_code(self.loss)  # on_epoch may have changed its knob
         order = torch.arange(len(self.rows)) if order is None else order
         groups = self._plan_steps()
         self._hand_over_state()
@@ -187,6 +188,8 @@ def why_not(
     faults = []
     if device.type != "cpu":
         faults.append(f"the device is {device}")
+    if torch.is_autocast_enabled("cpu"):
+        faults.append("autocast is on")
     if isinstance(rows, Stream):
         return [*faults, "the rows come from a DataLoader"]
     if rows.X.ndim != 2 or not rows.X.is_floating_point():
@@ -210,6 +213,8 @@ def is_slower(module: nn.Module) -> str | None:
 
 def _loss_faults(loss: Loss, rows: Rows) -> list[str]:
     function: Any = loss.function
+    if isinstance(function, nn.Module) and has_hooks(function):
+        return [f"the loss {loss.name} has hooks"]
     if type(function) not in _LOSSES:
         return [f"the loss {loss.name} is not known to the native engine"]
     if getattr(function, "weight", None) is not None:
@@ -231,6 +236,14 @@ def _loss_faults(loss: Loss, rows: Rows) -> list[str]:
 def _optimizer_faults(optimizer: torch.optim.Optimizer) -> list[str]:
     if type(optimizer) not in _SOLVERS:
         return [f"the optimizer {type(optimizer).__name__} is not known to the native engine"]
+    # A learning-rate scheduler wraps step to count its calls; any other step is the user's.
+    step = vars(optimizer).get("step")
+    if step is not None and not hasattr(step, "_wrapped_by_lr_sched"):
+        return ["the optimizer has a step of its own"]
+    for state in optimizer.state.values():
+        for value in state.values():
+            if isinstance(value, torch.Tensor) and not value.is_contiguous():
+                return ["the optimizer's state is not contiguous in memory"]
     hooks = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
     if any(getattr(optimizer, name, None) for name in hooks):
         return ["the optimizer has hooks"]
@@ -248,7 +261,9 @@ def _parameter_faults(module: nn.Module, program: Program, rows: Rows) -> list[s
             faults.append(f"{name}: is of type {parameter.dtype}")
         elif not parameter.is_contiguous():
             faults.append(f"{name}: is not contiguous in memory")
-        elif getattr(parameter, "_backward_hooks", None):
+        elif getattr(parameter, "_backward_hooks", None) or getattr(
+            parameter, "_post_accumulate_grad_hooks", None
+        ):
             faults.append(f"{name}: has hooks")
     if not program.parameters:
         faults.append("the module has no layers")

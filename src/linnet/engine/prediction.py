@@ -12,7 +12,7 @@ from torch import nn
 
 from linnet.engine import torch_engine
 from linnet.engine.native_engine import is_slower, matrix
-from linnet.engine.program import has_hooks, trace
+from linnet.engine.program import has_hooks, is_chain, trace
 
 
 class Predictor:
@@ -35,6 +35,8 @@ class Predictor:
         # A network has one set of buffers: calls from several threads take turns.
         self._lock = threading.Lock()
         if importlib.util.find_spec("linnet._native") is None or is_slower(module):
+            return
+        if not is_chain(module):
             return
         program, _ = trace(module, n_inputs)
         if program is None or not program.parameters:

@@ -99,6 +99,13 @@ def trace(module: nn.Module, n_inputs: int) -> tuple[Program | None, list[str]]:
     hooked = [name or "the module" for name, m in module.named_modules() if has_hooks(m)]
     if hooked:
         return None, [f"{name}: has hooks, which only PyTorch calls" for name in hooked]
+    if is_chain(module):
+        # No forward of the user's is called, and torch.fx, which replaces Module.__call__ for all
+        # threads while it traces, is not needed.
+        program = Program([n_inputs])
+        translation = _Translation(module, program)
+        program.output = translation.chain("", module, 0)
+        return (None, translation.faults) if translation.faults else (program, [])
     modes = {m: m.training for m in module.modules()}
     try:
         module.train()
@@ -116,6 +123,11 @@ def trace(module: nn.Module, n_inputs: int) -> tuple[Program | None, list[str]]:
     if training.nodes != evaluating.nodes:
         return None, ["the module does other things in training than in evaluation"]
     return training, []
+
+
+def is_chain(module: nn.Module) -> bool:
+    """Whether a module is a torch.nn.Sequential, whose layers say all that it does."""
+    return type(module) is nn.Sequential
 
 
 def _program(module: nn.Module, n_inputs: int) -> tuple[Program, list[str]]:
@@ -169,18 +181,38 @@ class _Translation:
         if len(node.args) != 1 or node.kwargs:
             raise _Unknown(f"{place}: a call with more than one input is not known")
         at = self._in(node, 0)
+        self.values[node] = self._layer(place, layer, at)
+
+    def chain(self, place: str, layers: nn.Module, at: int) -> int:
+        """Add the layers of a Sequential, one after the other; return the last value."""
+        # named_children() would leave out a layer that comes a second time.
+        for name, layer in layers._modules.items():
+            assert layer is not None
+            inner = f"{place}.{name}" if place else name
+            try:
+                at = (
+                    self.chain(inner, layer, at)
+                    if type(layer) is nn.Sequential
+                    else self._layer(inner, layer, at)
+                )
+            except _Unknown as fault:
+                self.faults.append(str(fault))
+        return at
+
+    def _layer(self, place: str, layer: nn.Module, at: int) -> int:
+        if "forward" in vars(layer):
+            raise _Unknown(f"{place}: has a forward of its own")
         if type(layer) is nn.Linear:
-            self.values[node] = self._linear(place, at, layer.weight, layer.bias)
-        elif type(layer) in (nn.Identity, nn.Flatten) or (
-            type(layer) is nn.Dropout and layer.p == 0
-        ):
-            if type(layer) is nn.Flatten and (layer.start_dim, layer.end_dim) != (1, -1):
-                raise _Unknown(f"{place}: Flatten is known only from the first to the last")
-            self.values[node] = at
-        elif type(layer) in _MODULES:
-            self.values[node] = self._activation(at, *_MODULES[type(layer)](layer))
-        else:
+            return self._linear(place, at, layer.weight, layer.bias)
+        if type(layer) is nn.Flatten and (layer.start_dim, layer.end_dim) != (1, -1):
+            raise _Unknown(f"{place}: Flatten is known only from the first to the last")
+        if type(layer) in (nn.Identity, nn.Flatten):
+            return at
+        if type(layer) is nn.Dropout and layer.p == 0:
+            return at
+        if type(layer) not in _MODULES:
             raise _Unknown(f"{place}: {type(layer).__name__} is not known to the native engine")
+        return self._activation(at, *_MODULES[type(layer)](layer))
 
     def _call_function(self, node: fx.Node) -> None:
         name = getattr(node.target, "__name__", str(node.target))
