@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import linnet
-from linnet.losses import PoissonLoss, QuantileLoss
+from linnet.losses import GaussianLoss, PoissonLoss, QuantileLoss
 from linnet.network import Sin
 
 pytest.importorskip("linnet._native", reason="the native module is not installed")
