@@ -122,29 +122,5 @@ void activate_backward(Activation kind, T p0, T p1, const T* z, const T* a, cons
   }
 }
 
-// The plain twins, number by number, for the native tests.
-inline double plain_activation(Activation kind, double z, double p0, double p1) {
-  const auto expm1_or = [&](double alpha) { return z > 0 ? z : alpha * std::expm1(z); };
-  switch (kind) {
-    case Activation::identity: return z;
-    case Activation::relu: return z > 0 ? z : 0;
-    case Activation::leaky_relu: return z > 0 ? z : z * p0;
-    case Activation::elu: return expm1_or(p0);
-    case Activation::selu: return kSeluScale * expm1_or(kSeluAlpha);
-    case Activation::gelu: return z / 2 * (1 + std::erf(z / kSqrt2));
-    case Activation::gelu_tanh: return z / 2 * (1 + std::tanh(kGeluA * (z + kGeluB * z * z * z)));
-    case Activation::silu: return z / (1 + std::exp(-z));
-    case Activation::mish: return z * std::tanh(std::log1p(std::exp(z)));
-    case Activation::tanh: return std::tanh(z);
-    case Activation::sigmoid: return 1 / (1 + std::exp(-z));
-    case Activation::softplus: return z * p0 > p1 ? z : std::log1p(std::exp(z * p0)) / p0;
-    case Activation::softsign: return z / (1 + std::fabs(z));
-    case Activation::hardtanh: return z < p0 ? p0 : z > p1 ? p1 : z;
-    case Activation::sin: return std::sin(z);
-    case Activation::cos: return std::cos(z);
-  }
-  return z;
-}
-
 }  // namespace
 }  // namespace linnet

@@ -100,15 +100,17 @@ inline Vec<T> vexp(Vec<T> x) {
 template <typename T>
 inline Vec<T> vtanh(Vec<T> x) {
   if constexpr (sizeof(T) == 4) {
-    // In pairs (Estrin's scheme): a chain of one power after another would wait for each.
-    const Vec<T> c = clamp<T>(x, -7.90531110763549805f, 7.90531110763549805f), s = c * c, s2 = s * s;
-    const Vec<T> p01 = s * 6.37261928875436e-04f + 4.89352455891786e-03f;
-    const Vec<T> p23 = s * 5.12229709037114e-08f + 1.48572235717979e-05f;
-    const Vec<T> p45 = s * 2.00018790482477e-13f + -8.60467152213735e-11f;
-    const Vec<T> p46 = s2 * -2.76076847742355e-16f + p45;
-    const Vec<T> q01 = s * 2.26843463243900e-03f + 4.89352518554385e-03f;
-    const Vec<T> q23 = s * 1.19825839466702e-06f + 1.18534705686654e-04f;
-    return c * ((p46 * s2 + p23) * s2 + p01) / (q23 * s2 + q01);
+    const Vec<T> c = clamp<T>(x, -7.90531110763549805f, 7.90531110763549805f), s = c * c;
+    Vec<T> p = s * -2.76076847742355e-16f + 2.00018790482477e-13f;
+    p = p * s + -8.60467152213735e-11f;
+    p = p * s + 5.12229709037114e-08f;
+    p = p * s + 1.48572235717979e-05f;
+    p = p * s + 6.37261928875436e-04f;
+    p = p * s + 4.89352455891786e-03f;
+    Vec<T> q = s * 1.19825839466702e-06f + 1.18534705686654e-04f;
+    q = q * s + 2.26843463243900e-03f;
+    q = q * s + 4.89352518554385e-03f;
+    return c * p / q;
   } else {
     const Vec<T> s = x * x;
     Vec<T> p = s * -9.64399179425052238628e-1 + -9.92877231001918586564e1;

@@ -73,18 +73,6 @@ void multiply(Weights<T> a, const T* bias, const T* x, T* z, Index R, Index K, I
   else multiply_vectors<T, 1>(a, bias, x, z, R, K, add);
 }
 
-// Its plain twin, which the native tests tie it to.
-template <typename T>
-void plain_multiply(Weights<T> a, const T* bias, const T* x, T* z, Index R, Index K, Index n, bool add) {
-  constexpr int C = kColumns<T>;
-  for (Index r = 0; r < R; ++r)
-    for (Index c = 0; c < n; ++c) {
-      T sum = add ? z[r * C + c] : bias ? bias[r] : T(0);
-      for (Index k = 0; k < K; ++k) sum += a.at[r * a.rs + k * a.ks] * x[k * C + c];
-      z[r * C + c] = sum;
-    }
-}
-
 // Large matrices are read faster when the rows of a block lie together: rows a power of two apart
 // fall into the same few lines of the cache (Goto and van de Geijn 2008, section 4).
 template <typename T>
@@ -138,18 +126,6 @@ void outer(const T* g, Index O, const T* x, Index I, T* dW, Index o0, Index o1, 
     for (; i + W <= I; i += W) part(Count<1>{}, Count<W>{}, o, i);
     for (; i < I; ++i) part(Count<1>{}, Count<1>{}, o, i);
   }
-}
-
-template <typename T>
-void plain_outer(const T* g, Index O, const T* x, Index I, T* dW, Index o0, Index o1, Index S, bool add) {
-  constexpr int C = kColumns<T>;
-  for (Index o = o0; o < o1; ++o)
-    for (Index i = 0; i < I; ++i) {
-      T sum = add ? dW[o * I + i] : T(0);
-      for (Index s = 0; s < S; ++s)
-        sum += g[s / C * O * C + o * C + s % C] * x[s / C * I * C + i * C + s % C];
-      dW[o * I + i] = sum;
-    }
 }
 
 // R rows of dW by V vectors of units: sum over the batch of g[r, b] and the units of row b.
