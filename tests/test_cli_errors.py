@@ -344,6 +344,25 @@ def test_standard_input_is_no_table():
     )
 
 
+def test_columns_that_csv_has_no_place_for_are_told(folder):
+    assert linnet("fit", "concrete.csv", "-t", "strength_mpa", *QUICK).code == 0
+    table = pa.Table.from_pandas(concrete()).append_column("tags", [[["a", "b"]] * 60])
+    pa.parquet.write_table(table, "tags.parquet")
+    assert linnet("predict", "concrete.linnet", "tags.parquet").sentence == (
+        "linnet: Column 'tags' holds list<element: string> values, which CSV has no place for. "
+        "Write a .parquet file with -o, or only the predictions with --only-predictions."
+    )
+    ran = linnet("predict", "concrete.linnet", "tags.parquet", "--only-predictions", "-o", "-")
+    assert ran.code == 0 and ran.out.count("\n") == 61
+
+
+def test_names_and_values_of_several_lines_stay_in_theirs():
+    rows = [(i, '"x\ny"' if i % 2 else "z" * 900, i) for i in range(30)]
+    write_rows("t.csv", '"a\nb",b,y', rows)
+    ran = linnet("fit", "t.csv", "-t", "y", *QUICK)
+    assert ran.code == 0 and "a\\nb " in ran.err and max(map(len, ran.err.splitlines())) < 250
+
+
 def test_a_target_of_lists_is_told():
     table = pa.table({"a": list(range(30)), "y": [[1.0, 2.0]] * 30})
     pa.parquet.write_table(table, "lists.parquet")

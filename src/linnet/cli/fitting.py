@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from linnet.cli import tables
-from linnet.cli.talk import counted, finite, print_table, say
+from linnet.cli.talk import cell, counted, finite, print_table, say
 from linnet.estimators import MLPClassifier, MLPRegressor
 from linnet.history import Outcome
 from linnet.model_file import save
@@ -267,7 +267,7 @@ def _say_plan(
     job: Job, estimator: Any, X: pa.Table, y: np.ndarray, is_classes: bool, held_out: np.ndarray
 ) -> None:
     columns = Columns.fit(X, types=job.settings["column_types"])
-    rows = [[row["name"], row["type"], row["note"]] for row in columns.describe()]
+    rows = [[cell(row["name"]), row["type"], cell(row["note"])] for row in columns.describe()]
     print_table(["column", "type", "what is done"], rows, to_stderr=True)
     task = f"classification, {len(np.unique(y))} classes" if is_classes else "regression"
     say(f"Target {job.target}: {task}.")
