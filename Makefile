@@ -14,7 +14,7 @@ PIP_INSTALL = PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.tx
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs native sanitize constraints clean
+.PHONY: help demo test lint format docs pictures native sanitize constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ docs: .venv/installed ## Renew what docs/ takes from docstrings, help texts and 
 	$(BIN)/python docs/make_reference.py
 	$(BIN)/python docs/make_commands.py
 	$(BIN)/python docs/make_errors.py
+
+pictures: .venv/installed ## Draw the pictures of docs/ anew
+	$(BIN)/python docs/make_pictures.py
 
 native: ## Build the native module anew and write its stub
 	rm -f .venv/installed-for-tests
