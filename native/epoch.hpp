@@ -162,7 +162,9 @@ double evaluate(Network<T>& net, const Rows<T>& rows, const LossSpec<T>* loss, T
                 const Interrupted& interrupted) {
   constexpr Index kBlock = 256;
   const Index C = net.C, K = net.n_outputs(), n_blocks = round_up(rows.n, kBlock) / kBlock;
-  n_threads = int(std::max(Index(1), std::min(Index(n_threads), n_blocks)));
+  // To start a thread takes as long as some million multiply-adds.
+  const Index worth = 1 + rows.n * net.work() / 4'000'000;
+  n_threads = int(std::max(Index(1), std::min({Index(n_threads), n_blocks, worth})));
   net.reserve(n_threads, false);
   net.use_packed(rows.n >= 64, false);
   Barrier barrier(n_threads);

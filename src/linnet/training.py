@@ -251,7 +251,7 @@ def train(
     per_batch = state.scheduler if scheduler_step == "batch" else None
     home = next((p.device for p in module.parameters()), torch.device("cpu"))
     modules = [m for m in (module, function.function) if isinstance(m, nn.Module)]
-    n_threads = choose_threads(n_threads, module, batch_size)
+    n_threads = choose_threads(n_threads, module, batch_size, engine_class)
     with threads(n_threads), moved(modules, state.optimizer, target_device, home):
         worker = engine_class(
             module=module,

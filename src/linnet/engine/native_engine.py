@@ -18,6 +18,7 @@ from torch import nn
 
 from linnet.data import Rows, Stream
 from linnet.engine.program import Program
+from linnet.engine.thread_count import ThreadCount
 from linnet.engine.torch_engine import TorchEngine
 from linnet.engine.torch_engine import predict as predict_by_torch
 from linnet.engine.tracing import has_hooks, is_chain, trace
@@ -73,7 +74,8 @@ class NativeEngine:
             program, self._trained, [self._groups.get(p, 0) for p in program.parameters]
         )
         self._solver = _SOLVERS[type(self.optimizer)]
-        self._n_threads = torch.get_num_threads()
+        work = self.batch_size * sum(p.numel() for p in program.parameters)
+        self._threads = ThreadCount(torch.get_num_threads(), work)
         self._arrays = _arrays(self.rows)
         self._states: list[Any] = []
         self._counted: list[float] = []
@@ -86,19 +88,20 @@ class NativeEngine:
         order = torch.arange(len(self.rows)) if order is None else order
         groups = self._plan_steps()
         self._hand_over_state()
-        total, norm, n_rows, n_steps = self._network.train_epoch(
-            *self._arrays,
-            order.numpy(),
-            _loss_tuple(self.loss, self.rows),
-            self._solver,
-            groups,
-            self.batch_size,
-            self.clip_grad_norm or 0.0,
-            self.clip_grad_value or 0.0,
-            seed,
-            self._n_threads,
-            min(deadline - time.monotonic(), 1e9),
-        )
+        with self._threads.measured() as n_threads:
+            total, norm, n_rows, n_steps = self._network.train_epoch(
+                *self._arrays,
+                order.numpy(),
+                _loss_tuple(self.loss, self.rows),
+                self._solver,
+                groups,
+                self.batch_size,
+                self.clip_grad_norm or 0.0,
+                self.clip_grad_value or 0.0,
+                seed,
+                n_threads,
+                min(deadline - time.monotonic(), 1e9),
+            )
         self._count_steps(n_steps)
         self._network.raise_interruption()
         rate = groups[min(n_steps, len(groups)) - 1][0][0]
@@ -113,7 +116,7 @@ class NativeEngine:
             return worker.evaluate(rows)
         self.module.eval()
         total = self._network.evaluate(
-            *_arrays(rows), _loss_tuple(self.loss, rows), self._n_threads
+            *_arrays(rows), _loss_tuple(self.loss, rows), torch.get_num_threads()
         )
         self._network.raise_interruption()
         return total / len(rows)
@@ -230,7 +233,9 @@ def _loss_faults(loss: Loss, rows: Rows) -> list[str]:
         if function.weight is not None:
             return [f"the loss {loss.name} has a weight for each number"]
         if function.pos_weight is not None and function.pos_weight.ndim > 1:
-            return [f"the loss {loss.name} has a pos_weight of {function.pos_weight.ndim} dimensions"]
+            return [
+                f"the loss {loss.name} has a pos_weight of {function.pos_weight.ndim} dimensions"
+            ]
     if getattr(function, "reduction", "mean") not in ("mean", "sum"):
         return [f"the loss {loss.name} has reduction={function.reduction!r}"]
     if isinstance(function, nn.CrossEntropyLoss):
@@ -287,7 +292,9 @@ def _loss_tuple(loss: Loss, rows: Rows) -> tuple[int, float, Any, bool]:
     weight = getattr(function, "weight", None)
     weight = getattr(function, "pos_weight", None) if weight is None else weight
     if weight is not None:
-        weight = weight.detach().to(rows.X.dtype).expand(_n_classes(weight, rows)).contiguous().numpy()
+        weight = (
+            weight.detach().to(rows.X.dtype).expand(_n_classes(weight, rows)).contiguous().numpy()
+        )
     return code, 0.0 if knob is None else float(getattr(function, knob)), weight, loss.is_sum
 
 
@@ -329,7 +336,11 @@ def _trace_faults(module: nn.Module, program: Program, X: torch.Tensor) -> list[
     for _ in range(2):
         expected = predict_by_torch(module, x)
         if expected.shape != found.shape or not torch.allclose(
-            expected, found, rtol=tolerance, atol=tolerance * float(found.abs().max()), equal_nan=True
+            expected,
+            found,
+            rtol=tolerance,
+            atol=tolerance * float(found.abs().max()),
+            equal_nan=True,
         ):
             return ["its forward does not do the same each time that it is called"]
     return []

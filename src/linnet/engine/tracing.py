@@ -72,7 +72,9 @@ def trace(module: nn.Module, n_inputs: int) -> tuple[Program | None, list[str]]:
 def is_chain(module: nn.Module) -> bool:
     """Whether a module is a torch.nn.Sequential of layers, which say all that it does."""
     return type(module) is nn.Sequential and all(
-        type(layer) in LAYERS or _is_of_torch(layer) and type(layer) is not nn.Sequential
+        type(layer) in LAYERS
+        or _is_of_torch(layer)
+        and type(layer) is not nn.Sequential
         or is_chain(layer)
         for layer in module
     )
@@ -151,7 +153,8 @@ class _Tracer(fx.Tracer):
         if module in known:
             return known[module]
         if type(module) in LAYERS or (
-            _is_of_torch(module) and not isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict)
+            _is_of_torch(module)
+            and not isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict)
         ):
             twin: nn.Module = _Leaf(self, place or type(module).__name__, module)
         else:
@@ -223,7 +226,9 @@ class _Translation:
         function: Any = node.target
         if node.op == "call_method":
             function = METHODS.get(str(node.target), str(node.target))
-        name = getattr(function, "__name__", f".{function}()" if isinstance(function, str) else "it")
+        name = getattr(
+            function, "__name__", f".{function}()" if isinstance(function, str) else "it"
+        )
         if function in FUNCTIONS:
             first = node.args[0] if node.args else node.kwargs.get("input")
             arguments = [self._constant(a) for a in node.args[1:]]
