@@ -145,6 +145,7 @@ def read_rows(
             return Stream(loader, torch.device("cpu"), dtype)
         X, y, sample_weight = columns
     elif y is None:
+        _check_kind(X, X_name)
         raise TypeError(
             f"{y_name} is missing: give train(module, X, y), or a Dataset whose items are "
             "(input, target) as X."
@@ -187,7 +188,24 @@ def _weights(sample_weight: Any, n_rows: int, dtype: torch.dtype, name: str) -> 
     return (weight / weight.mean()).to(dtype)
 
 
+def _check_kind(values: Any, name: str) -> None:
+    """Raise TypeError for what holds no rows at all."""
+    given = f"{name} is a {type(values).__name__}"
+    if values is None:
+        given, remedy = f"{name} is missing", "a NumPy array, a tensor or a data frame"
+    elif isinstance(values, str | bytes | os.PathLike):
+        remedy = f"what the file holds, such as linnet.read_table({name}) or numpy.load({name})"
+    elif isinstance(values, dict):
+        remedy = f"a data frame, such as pandas.DataFrame({name}), or an array"
+    elif isinstance(values, Iterator | set | frozenset):
+        remedy = f"numpy.array(list({name})), or a Dataset or DataLoader as X"
+    else:
+        return
+    raise TypeError(f"{given}. Give {remedy}.")
+
+
 def _tensor(values: Any, name: str) -> torch.Tensor:
+    _check_kind(values, name)
     if isinstance(values, torch.Tensor):
         return values.detach().cpu()
     if not isinstance(values, np.ndarray | list | tuple):

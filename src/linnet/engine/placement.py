@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
+# A forked process has none of the threads that its parent's torch waits for: whatever asked for
+# them would hang. A process that was forked before this file was read is not known as one.
+_FORKED = False
+
+
+def _note_fork() -> None:
+    global _FORKED
+    _FORKED = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def is_forked() -> bool:
+    """Return whether this process was forked, so that torch can only use one thread in it."""
+    return _FORKED
+
 
 @contextmanager
-def threads(n_threads: int | None) -> Iterator[None]:
-    """Let torch use so many threads for a while."""
+def threads(n_threads: int | None = None) -> Iterator[None]:
+    """Let torch use so many threads for a while; one in a forked process; None: as it is set."""
+    n_threads = 1 if _FORKED else n_threads
     if n_threads is None:
         yield
         return
     before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
     try:
+        torch.set_num_threads(n_threads)
         yield
     finally:
         torch.set_num_threads(before)

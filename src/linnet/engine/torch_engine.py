@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ import torch
 from torch import nn
 
 from linnet.data import Rows, Stream
+from linnet.engine.placement import threads
 from linnet.history import EpochResult
 from linnet.losses import Loss
 
@@ -139,7 +142,7 @@ def predict(module: nn.Module, X: torch.Tensor, batch_size: int = 1) -> torch.Te
     was_training = module.training
     module.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), threads():
             blocks = X.split(block_size(module, Rows(X, X), batch_size))
             # A copy, for a forward such as ``x -= mean`` changes its input in place.
             return torch.cat([module(x.clone()) for x in blocks])
@@ -147,21 +150,39 @@ def predict(module: nn.Module, X: torch.Tensor, batch_size: int = 1) -> torch.Te
         module.train(was_training)
 
 
+# torch has one generator a device for all threads. Those that seed it take turns, or none would
+# draw what its seed says, nor leave the generator as it was found.
+_TURN = threading.RLock()
+
+
+def _renew_turn() -> None:
+    global _TURN
+    _TURN = threading.RLock()  # the old one may belong to a thread that was not forked
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_turn)
+
+
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators for a while, and leave them as they were found."""
-    cpu_state = torch.default_generator.get_state()
-    accelerator = _accelerator_generator(device)
-    accelerator_state = None if accelerator is None else accelerator.get_state()
-    torch.default_generator.manual_seed(seed)
-    if accelerator is not None:
-        accelerator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        torch.default_generator.set_state(cpu_state)
-        if accelerator is not None and accelerator_state is not None:
-            accelerator.set_state(accelerator_state)
+    """Seed torch's global generators for a while, and leave them as they were found.
+
+    Other threads that ask for the same wait meanwhile.
+    """
+    with _TURN:
+        cpu_state = torch.default_generator.get_state()
+        accelerator = _accelerator_generator(device)
+        accelerator_state = None if accelerator is None else accelerator.get_state()
+        try:
+            torch.default_generator.manual_seed(seed)
+            if accelerator is not None:
+                accelerator.manual_seed(seed)
+            yield
+        finally:
+            torch.default_generator.set_state(cpu_state)
+            if accelerator is not None and accelerator_state is not None:
+                accelerator.set_state(accelerator_state)
 
 
 def _accelerator_generator(device: torch.device) -> torch.Generator | None:
