@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sized
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -207,7 +208,11 @@ def _check_kind(values: Any, name: str) -> None:
 def _tensor(values: Any, name: str) -> torch.Tensor:
     _check_kind(values, name)
     if isinstance(values, torch.Tensor):
-        return values.detach().cpu()
+        if values.is_complex():
+            raise TypeError(_no_numbers(name, "complex numbers"))
+        return values.detach().to_dense().cpu()
+    if hasattr(values, "toarray"):  # a sparse matrix
+        values = values.toarray()
     if not isinstance(values, np.ndarray | list | tuple):
         frame = nw.from_native(values, allow_series=True, pass_through=True)
         if isinstance(frame, nw.DataFrame):  # booleans beside numbers would become objects
@@ -215,12 +220,18 @@ def _tensor(values: Any, name: str) -> torch.Tensor:
         values = frame.to_numpy() if isinstance(frame, nw.DataFrame | nw.Series) else values
     if isinstance(values, np.ma.MaskedArray):
         values = np.ma.MaskedArray(values, dtype=float).filled(np.nan)
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as fault:
+        raise ValueError(
+            f"{name} has rows of different lengths. Give rows of one length, or a DataLoader whose "
+            "collate_fn makes them so."
+        ) from fault
+    if array.dtype.kind == "O":
+        with suppress(TypeError, ValueError):
+            array = array.astype(float)
     if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{name} holds {_kind(array)} where numbers are needed. Give numbers, or use "
-            "MLPRegressor or MLPClassifier, which encode categories, booleans and dates."
-        )
+        raise TypeError(_no_numbers(name, _kind(array)))
     # torch shares memory with an array that can be written to; others are copied, for a tensor
     # cannot promise to leave them alone.
     if array.dtype.byteorder not in "=|" or not array.flags.writeable:
@@ -232,10 +243,22 @@ def _tensor(values: Any, name: str) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(array))
 
 
-def _kind(array: np.ndarray) -> str:
-    return {"O": "objects", "U": "text", "S": "bytes", "M": "dates", "m": "durations"}.get(
-        array.dtype.kind, str(array.dtype)
+def _no_numbers(name: str, kind: str) -> str:
+    return (
+        f"{name} holds {kind} where numbers are needed. Give numbers, or use MLPRegressor or "
+        "MLPClassifier, which encode categories, booleans and dates."
     )
+
+
+def _kind(array: np.ndarray) -> str:
+    return {
+        "O": "objects",
+        "c": "complex numbers",
+        "U": "text",
+        "S": "bytes",
+        "M": "dates",
+        "m": "durations",
+    }.get(array.dtype.kind, str(array.dtype))
 
 
 def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -330,6 +330,8 @@ def _estimator(
     if scores is not None:
         estimator._validation_scores = [float(_from_plain(score)) for score in scores]
     estimator.n_features_in_ = int(description["n_features_in"])
+    if estimator.n_features_in_ != estimator.columns_.n_inputs:
+        raise ValueError("its number of columns is not that of their statistics")
     if description["feature_names_in"] is not None:
         names = [str(item) for item in description["feature_names_in"]]
         estimator.feature_names_in_ = np.array(names, dtype=object)

@@ -26,8 +26,9 @@ import linnet
 from linnet import losses, solvers
 from linnet.data import Rows, Stream, read_rows
 from linnet.engine import ENGINES, NativeEngine, TorchEngine, choose, choose_device, choose_threads
-from linnet.engine.placement import is_forked, moved, threads
+from linnet.engine.placement import moved, threads
 from linnet.engine.torch_engine import seeded
+from linnet.forks import is_forked
 from linnet.history import History, Outcome
 from linnet.preflight import check_last_batch, check_optimizer, check_parameters, try_out
 from linnet.progress import EpochBar
@@ -246,7 +247,8 @@ def train(
     modules = [m for m in (module, function.function) if isinstance(m, nn.Module)]
     n_threads = choose_threads(n_threads, module, batch_size)
     if is_forked() and (n_threads or 1) > 1:
-        history.notes.append(f"n_threads={n_threads} is taken as 1, in a process that was forked.")
+        note = f"n_threads={n_threads} is taken as 1, in a process that was forked."
+        history.notes += [] if note in history.notes else [note]
     with threads(n_threads), moved(modules, state.optimizer, target_device, home), _ended(module):
         worker = engine_class(
             module=module,

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
-# A forked process has none of the threads that its parent's torch waits for: whatever asked for
-# them would hang. A process that was forked before this file was read is not known as one.
-_FORKED = False
-
-
-def _note_fork() -> None:
-    global _FORKED
-    _FORKED = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
-
-
-def is_forked() -> bool:
-    """Return whether this process was forked, so that torch can only use one thread in it."""
-    return _FORKED
+from linnet.forks import is_forked
 
 
 @contextmanager
 def threads(n_threads: int | None = None) -> Iterator[None]:
     """Let torch use so many threads for a while; one in a forked process; None: as it is set."""
-    n_threads = 1 if _FORKED else n_threads
+    n_threads = 1 if is_forked() else n_threads
     if n_threads is None:
         yield
         return

@@ -75,7 +75,7 @@ class TorchEngine:
         total, n_rows = self._zero(), 0
         groups = self.optimizer.param_groups
         rate = groups[0]["lr"]
-        with seeded(seed, self.device):
+        with seeded(seed, self.device), torch.enable_grad():
             for x, y, weight in self.rows.batches(self.batch_size, order):
                 loss = self._step(x, y, weight)
                 total.add_(loss.detach(), alpha=1 if self.loss.is_sum else len(x))
@@ -106,6 +106,12 @@ class TorchEngine:
         """Leave the gradient of a batch in the parameters, and return its loss."""
         self.optimizer.zero_grad()
         loss = self.loss(self.module(x), y, weight)
+        if not loss.requires_grad:
+            raise ValueError(
+                f"The loss {self.loss.name} does not depend on the module's parameters. Compute it "
+                "from the module's output by torch's functions, without detach, numpy or no_grad "
+                "on the way, in forward too."
+            )
         loss.backward()
         if self.clip_grad_norm is not None:
             self._norm = nn.utils.clip_grad_norm_(self._parameters(), self.clip_grad_norm)
