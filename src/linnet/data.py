@@ -146,7 +146,7 @@ def read_rows(
             return Stream(loader, torch.device("cpu"), dtype)
         X, y, sample_weight = columns
     elif y is None:
-        _check_kind(X, X_name)
+        check_kind(X, X_name)
         raise TypeError(
             f"{y_name} is missing: give train(module, X, y), or a Dataset whose items are "
             "(input, target) as X."
@@ -189,7 +189,7 @@ def _weights(sample_weight: Any, n_rows: int, dtype: torch.dtype, name: str) -> 
     return (weight / weight.mean()).to(dtype)
 
 
-def _check_kind(values: Any, name: str) -> None:
+def check_kind(values: Any, name: str) -> None:
     """Raise TypeError for what holds no rows at all."""
     given = f"{name} is a {type(values).__name__}"
     if values is None:
@@ -199,14 +199,14 @@ def _check_kind(values: Any, name: str) -> None:
     elif isinstance(values, dict):
         remedy = f"a data frame, such as pandas.DataFrame({name}), or an array"
     elif isinstance(values, Iterator | set | frozenset):
-        remedy = f"numpy.array(list({name})), or a Dataset or DataLoader as X"
+        remedy = f"numpy.array(list({name}))"
     else:
         return
     raise TypeError(f"{given}. Give {remedy}.")
 
 
 def _tensor(values: Any, name: str) -> torch.Tensor:
-    _check_kind(values, name)
+    check_kind(values, name)
     if isinstance(values, torch.Tensor):
         if values.is_complex():
             raise TypeError(_no_numbers(name, "complex numbers"))

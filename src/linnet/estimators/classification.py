@@ -47,6 +47,11 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         if self.class_weight is None:
             return weight
         by_class = compute_sample_weight(self.class_weight, y)
+        if not (by_class >= 0).all():
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is not allowed: weights are numbers of 0 or "
+                "more. Give such, or class_weight='balanced'."
+            )
         return by_class if weight is None else by_class * weight
 
     def _loss(self, target: ClassTarget) -> losses.Loss:

@@ -437,7 +437,7 @@ class NetworkEstimator(BaseEstimator):
     @property
     def loss_(self) -> float:
         """Training loss of the last epoch."""
-        return self.loss_curve_[-1]
+        return float(self._fitted_history("loss_").train_loss[-1])
 
     @property
     def validation_scores_(self) -> list[float] | None:
