@@ -155,11 +155,6 @@ class History:
         for name, value in zip(_CURVES, row, strict=True):
             self.curves[name].append(float(value))
 
-    def drop_unfinished_epoch(self) -> None:
-        """Leave out an epoch of which an interruption let only some figures be appended."""
-        n_whole = min(map(len, self.curves.values()))
-        self.curves = {name: curve[:n_whole] for name, curve in self.curves.items()}
-
     @property
     def n_epochs(self) -> int:
         """Number of epochs recorded."""

@@ -120,7 +120,7 @@ def train(
     ----------
     module : torch.nn.Module
         Maps inputs (B, ...) to outputs (B, K). Changed in place, and left in evaluation mode on
-        the device where it was.
+        the device where it was. Lazy layers take their sizes from the first batch.
     X : array-like, Tensor, frame, Dataset or DataLoader
         Inputs (N, ...). A Dataset gives (input, target) items and is read once; a DataLoader is
         asked for its batches in each epoch, and decides their size and order itself.
@@ -157,15 +157,17 @@ def train(
     max_time : float, optional
         Seconds after which the training ends, within an epoch too.
     random_state : int, numpy RandomState or Generator, torch.Generator, optional
-        Decides order and dropout. The module's initial weights are its own. By default a seed is
-        drawn from the system and kept in the history. Global generators are left as found.
+        Decides order, dropout and the weights of lazy layers; other initial weights are the
+        module's own. By default a seed is drawn from the system and kept in the history. Global
+        generators are left as found; trainings in threads take turns with them, epoch by epoch.
     device : {"auto", "cpu", "cuda", "mps"}, default="auto"
         Where to train; the data lies there once.
     engine : {"auto", "torch", "native"}, default="auto"
         Who does the arithmetic.
     n_threads : int, optional
         CPU threads during the training. By default as set in torch, but one for networks so small
-        that handing work to a second thread takes longer than the work.
+        that handing work to a second thread takes longer than the work; always one in a process
+        that was forked, where torch would wait for ever for a second.
     on_epoch : callable, optional
         ``on_epoch(history)`` is called after each epoch; returning True stops the training.
     progress : bool, default=False
@@ -376,7 +378,9 @@ def _loop(
         if not (_is_finite(module) and _gives_finite(worker)):
             history.outcome = Outcome.NOT_FINITE  # broken by the very last step
     except BaseException as problem:
-        history.drop_unfinished_epoch()
+        # Of an epoch that was cut off, some figures may stand in the history already.
+        n_whole = min(len(curve) for curve in history.curves.values())
+        history.curves = {name: curve[:n_whole] for name, curve in history.curves.items()}
         is_main = threading.current_thread() is threading.main_thread()
         if not (is_main and isinstance(problem, KeyboardInterrupt)):
             _restore(state, module, start, n_before, validation is not None)
