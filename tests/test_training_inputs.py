@@ -415,7 +415,8 @@ def test_rows_of_weight_zero_teach_nothing():
 def test_sparse_matrices_and_objects_that_are_numbers_train_as_arrays_do():
     X, y = np.eye(8, 3), np.arange(8.0).reshape(-1, 1)
     results = []
-    for values in (X, scipy.sparse.csr_matrix(X), torch.tensor(X).to_sparse(), X.astype(object)):
+    sparse = scipy.sparse.csr_matrix(X)
+    for values in (X, sparse, sparse.todok(), torch.tensor(X).to_sparse(), X.astype(object)):
         net = nn.Linear(3, 1)
         net.weight.data.zero_(), net.bias.data.zero_()
         train(net, values, y, epochs=2, random_state=0)

@@ -196,7 +196,7 @@ def check_kind(values: Any, name: str) -> None:
         given, remedy = f"{name} is missing", "a NumPy array, a tensor or a data frame"
     elif isinstance(values, str | bytes | os.PathLike):
         remedy = f"what the file holds, such as linnet.read_table({name}) or numpy.load({name})"
-    elif isinstance(values, dict):
+    elif isinstance(values, dict) and not hasattr(values, "toarray"):  # scipy has a sparse dict
         remedy = f"a data frame, such as pandas.DataFrame({name}), or an array"
     elif isinstance(values, Iterator | set | frozenset):
         remedy = f"numpy.array(list({name}))"
