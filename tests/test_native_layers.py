@@ -297,8 +297,8 @@ DIFFERENT = "PyTorch, for its forward does not do the same each time that it is 
         (Calling, DIFFERENT),
         (
             Branching,
-            "PyTorch, for the module cannot be traced: symbolically traced variables cannot be used "
-            "as inputs to control flow.",
+            "PyTorch, for the module cannot be traced: symbolically traced variables cannot be "
+            "used as inputs to control flow.",
         ),
         (InTraining, MODES),
     ],
@@ -311,7 +311,6 @@ def test_a_forward_that_is_more_than_its_layers_goes_to_pytorch(kind, reason):
 
 
 def test_tracing_leaves_the_module_as_it_was():
-    X = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
     from linnet.engine.tracing import trace
 
     module = Counting()

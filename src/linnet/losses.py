@@ -146,8 +146,9 @@ class Loss:
     link : callable
         Maps raw outputs (N, K) to predictions (N, K).
     compares : {"values", "moments", "classes", "anything"}
-        "values": outputs and target of one shape; "moments": two outputs for each target; "classes": outputs (B, K) with class numbers
-        (B,) or probabilities (B, K); "anything": a callable of the user's, which decides itself.
+        "values": outputs and target of one shape; "moments": two outputs for each target;
+        "classes": outputs (B, K) with class numbers (B,) or probabilities (B, K); "anything": a
+        callable of the user's, which decides itself.
     """
 
     name: str
@@ -235,8 +236,9 @@ class Loss:
         n_targets = target.shape[1] if target.ndim == 2 else 1
         raise ValueError(
             f"The module's output has shape {tuple(outputs.shape)} and the target "
-            f"{tuple(target.shape)}: {self.name} needs targets (B, K) and outputs (B, 2 K), K means "
-            f"and then K logarithms of variances. Let the module end with {2 * n_targets} outputs"
+            f"{tuple(target.shape)}: {self.name} needs targets (B, K) and outputs (B, 2 K), K "
+            "means and then K logarithms of variances. Let the module end with "
+            f"{2 * n_targets} outputs"
             + ("." if target.ndim == 2 else ", and give the targets as y.reshape(-1, 1).")
         )
 

@@ -27,9 +27,9 @@ from linnet import losses, solvers
 from linnet.data import Rows, Stream, read_rows
 from linnet.engine import ENGINES, NativeEngine, TorchEngine, choose, choose_device, choose_threads
 from linnet.engine.placement import moved, threads
-from linnet.engine.torch_engine import seeded
+from linnet.engine.torch_engine import is_finite, seeded
 from linnet.forks import is_forked
-from linnet.history import History, Outcome
+from linnet.history import EpochResult, History, Outcome
 from linnet.preflight import check_last_batch, check_optimizer, check_parameters, try_out
 from linnet.progress import EpochBar
 from linnet.randomness import draw_seed, make_generator
@@ -156,7 +156,7 @@ def train(
     clip_grad_norm : float, optional
         Greatest Euclidean norm of a step's gradient.
     clip_grad_value : float, optional
-        Greatest size of each number of a step's gradient; after `clip_grad_norm`, if both are given.
+        Greatest size of each number of a step's gradient; applied after `clip_grad_norm`.
     max_time : float, optional
         Seconds after which the training ends, within an epoch too.
     random_state : int, numpy RandomState or Generator, torch.Generator, optional
@@ -350,7 +350,7 @@ def _loop(
     assert history is not None and optimizer is not None and generator is not None
     start = _copy_weights(module)
     if state.best_weights is None:
-        state.best_weights = start  # where nothing better comes, the start is best
+        state.best_weights = _copy_weights(module)  # where nothing better comes
     history.outcome, n_before = None, history.n_epochs
     try:
         for _ in range(epochs):
@@ -369,7 +369,7 @@ def _loop(
                 seconds=time.perf_counter() - started,
             )
             monitored = result.loss if validation is None else loss
-            outcome = _judge(state, module, result.loss, monitored, tol)
+            outcome = _judge(state, module, result, monitored, tol)
             if outcome is None and epoch_scheduler is not None:
                 _step_scheduler(epoch_scheduler, optimizer, monitored, state)
             if show is not None:
@@ -388,7 +388,7 @@ def _loop(
                 break
         else:
             history.outcome = Outcome.EPOCHS_DONE
-        if not (_is_finite(module) and _gives_finite(worker)):
+        if not (is_finite(module) and _gives_finite(worker)):
             history.outcome = Outcome.NOT_FINITE  # broken by the very last step
     except BaseException as problem:
         # Of an epoch that was cut off, some figures may stand in the history already.
@@ -426,17 +426,15 @@ def _restore(
 
 
 def _judge(
-    state: TrainingState, module: nn.Module, train_loss: float, monitored: float, tol: float
+    state: TrainingState, module: nn.Module, result: EpochResult, monitored: float, tol: float
 ) -> Outcome | None:
     """Count stale epochs and keep the best weights; say so where a number is not finite."""
-    if not (math.isfinite(train_loss) and math.isfinite(monitored)):
+    # The loss of an epoch was measured before its last step: that step may have broken the weights.
+    if not (math.isfinite(result.loss) and math.isfinite(monitored) and result.is_finite):
         return Outcome.NOT_FINITE
     state.stale_epochs = 0 if monitored < state.best_loss - tol else state.stale_epochs + 1
     if monitored < state.best_loss:
-        # The loss of an epoch was measured before its last step: that step may have broken them.
-        if not _is_finite(module):
-            return Outcome.NOT_FINITE
-        state.best_weights = _copy_weights(module)
+        state.best_weights = _copy_weights(module, state.best_weights)
         state.best_loss = monitored
     return None
 
@@ -532,14 +530,6 @@ def _fit_batch(
     return batch_size
 
 
-def _is_finite(module: nn.Module) -> bool:
-    # A sum is quicker than asking each number; where it overflows, they are asked.
-    return all(
-        math.isfinite(p.detach().sum().item()) or bool(torch.isfinite(p).all())
-        for p in module.parameters()
-    )
-
-
 def _gives_finite(worker: TorchEngine | NativeEngine) -> bool:
     """Whether the outputs for a batch of the training rows are finite, where that can be told."""
     if isinstance(worker.rows, Stream):
@@ -551,10 +541,17 @@ def _gives_finite(worker: TorchEngine | NativeEngine) -> bool:
     return not isinstance(outputs, torch.Tensor) or bool(torch.isfinite(outputs).all())
 
 
-def _copy_weights(module: nn.Module) -> Weights:
+def _copy_weights(module: nn.Module, into: Weights | None = None) -> Weights:
+    """Copy a module's state, over an earlier copy of it where there is one."""
+    weights = module.state_dict()
+    values = list(weights.values())
+    if into is not None and into.keys() == weights.keys() and all(map(torch.is_tensor, values)):
+        for copied, value in zip(into.values(), values, strict=True):
+            copied.copy_(value)
+        return into
     return {
         name: value.detach().clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
-        for name, value in module.state_dict().items()
+        for name, value in weights.items()
     }
 
 

@@ -77,19 +77,22 @@ class NativeEngine:
         work = self.batch_size * sum(p.numel() for p in program.parameters)
         self._threads = ThreadCount(torch.get_num_threads(), work)
         self._arrays = _arrays(self.rows)
-        self._states: list[Any] = []
-        self._counted: list[float] = []
+        self._modules = list(self.module.modules())
+        self._states: list[Any] = []  # the optimizer's tensors that the network knows
+        self._counts: list[Any] = []  # its counts of steps, as arrays over the same memory
 
     def epoch(
         self, order: torch.Tensor | None, seed: int, deadline: float = math.inf
     ) -> EpochResult:
         """Train on every row once; see `TorchEngine.epoch`."""
-        self.module.train()
+        assert isinstance(self.rows, Rows)
+        if not all(module.training for module in self._modules):
+            self.module.train()
         order = torch.arange(len(self.rows)) if order is None else order
         groups = self._plan_steps()
         self._hand_over_state()
         with self._threads.measured() as n_threads:
-            total, norm, n_rows, n_steps = self._network.train_epoch(
+            total, norm, n_rows, n_steps, is_finite = self._network.train_epoch(
                 *self._arrays,
                 order.numpy(),
                 _loss_tuple(self.loss, self.rows),
@@ -102,10 +105,11 @@ class NativeEngine:
                 n_threads,
                 min(deadline - time.monotonic(), 1e9),
             )
-        self._count_steps(n_steps)
+        for count in self._counts:
+            count += n_steps
         self._network.raise_interruption()
         rate = groups[min(n_steps, len(groups)) - 1][0][0]
-        return EpochResult(total / max(1, n_rows), norm, rate, n_rows)
+        return EpochResult(total / max(1, n_rows), norm, rate, n_rows, is_finite)
 
     def evaluate(self, rows: Rows | Stream) -> float:
         """Return the mean loss over other rows, without training."""
@@ -141,29 +145,31 @@ class NativeEngine:
             if self._trained[number]
         ]
         # The user may have given the optimizer another state since the last epoch.
-        known = [tensor for _, tensors, _ in states for tensor in tensors]
-        is_same = len(known) == len(self._states) and all(map(is_, known, self._states))
-        if is_same and self._counted == [count for _, _, count in states]:
+        tensors = [tensor for _, moments, count, _ in states for tensor in (*moments, count)]
+        if len(tensors) == len(self._states) and all(map(is_, tensors, self._states)):
             return
-        self._states = known
+        self._states = tensors
+        self._counts = [count.numpy() for _, _, count, _ in states if count is not None]
         self._network.clear_states()
-        for number, tensors, count in states:
-            arrays = [None if t is None else matrix(t) for t in tensors]
-            self._network.set_state(number, *arrays, count)
+        for number, moments, _, n_steps in states:
+            self._network.set_state(
+                number, *[m if m is None else matrix(m) for m in moments], n_steps
+            )
 
     def _state(
         self, number: int, parameter: torch.Tensor
-    ) -> tuple[int, tuple[torch.Tensor | None, ...], float]:
-        """Return a parameter's number, its moments, and how many steps they have seen."""
+    ) -> tuple[int, tuple[torch.Tensor | None, ...], torch.Tensor | None, float]:
+        """Return a parameter's number, its moments, their count of steps, and what it is now."""
         group = self.optimizer.param_groups[self._groups[parameter]]
         if self._solver == _SGD:
             if not group["momentum"]:
-                return number, (None, None, None), 0.0
+                return number, (None, None, None), None, 0.0
             state = self.optimizer.state[parameter]
-            is_first = state.get("momentum_buffer") is None
-            if is_first:
+            # torch keeps no count, but begins with the gradient itself, undamped.
+            n_steps = 0.0 if state.get("momentum_buffer") is None else 1.0
+            if not n_steps:
                 state["momentum_buffer"] = torch.zeros_like(parameter)
-            return number, (state["momentum_buffer"], None, None), 0.0 if is_first else 1.0
+            return number, (state["momentum_buffer"], None, None), None, n_steps
         state = self.optimizer.state[parameter]
         if not state:
             state["step"] = torch.tensor(0.0)
@@ -172,19 +178,8 @@ class NativeEngine:
         if group["amsgrad"] and "max_exp_avg_sq" not in state:
             state["max_exp_avg_sq"] = torch.zeros_like(parameter)
         greatest = state["max_exp_avg_sq"] if group["amsgrad"] else None
-        return number, (state["exp_avg"], state["exp_avg_sq"], greatest), float(state["step"])
-
-    def _count_steps(self, n_steps: int) -> None:
-        if self._solver == _SGD:
-            self._counted = []
-            return
-        counts = []
-        for number, parameter in enumerate(self._parameters):
-            if self._trained[number]:
-                step = self.optimizer.state[parameter]["step"]
-                step += n_steps
-                counts.append(float(step))
-        self._counted = counts
+        count = state["step"]
+        return number, (state["exp_avg"], state["exp_avg_sq"], greatest), count, float(count)
 
 
 def why_not(

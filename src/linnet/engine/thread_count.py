@@ -1,8 +1,8 @@
 """How many threads an epoch takes: as many as were fastest lately.
 
 The native engine gives the same bits with any number of threads, so the number may change from one
-epoch to the next. On a computer that does nothing else all of them are fastest; on a busy one a thread
-that waits for its turn holds up the others at each step.
+epoch to the next. On a computer that does nothing else all of them are fastest; on a busy one a
+thread that waits for its turn holds up the others at each step.
 """
 
 from __future__ import annotations

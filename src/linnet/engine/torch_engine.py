@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -91,7 +92,9 @@ class TorchEngine:
         if n_rows == 0:
             raise ValueError("The DataLoader gives no batches. Give one whose dataset has items.")
         norm = _gradient_norm(self._parameters()) if self._norm is None else self._norm
-        return EpochResult(float(total) / n_rows, float(norm), float(rate), n_rows)
+        return EpochResult(
+            float(total) / n_rows, float(norm), float(rate), n_rows, is_finite(self.module)
+        )
 
     def _step(self, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
         # A closure costs 2 % of a small step, and of torch's optimizers only L-BFGS calls it more
@@ -204,6 +207,15 @@ def _accelerator_generator(device: torch.device) -> torch.Generator | None:
         index = torch.cuda.current_device() if device.index is None else device.index
         return torch.cuda.default_generators[index]
     return torch.mps._get_default_mps_generator() if device.type == "mps" else None
+
+
+def is_finite(module: nn.Module) -> bool:
+    """Whether all parameters are finite."""
+    # A sum is quicker than asking each number; where it overflows, they are asked.
+    return all(
+        math.isfinite(p.detach().sum().item()) or bool(torch.isfinite(p).all())
+        for p in module.parameters()
+    )
 
 
 def block_size(module: nn.Module, rows: Rows | Stream, batch_size: int) -> int:

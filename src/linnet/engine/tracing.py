@@ -1,8 +1,8 @@
 """What a torch module does, as a program of the native engine.
 
-The layers of a `torch.nn.Sequential` say all that it does. The forward of any other module is run once
-with a placeholder in the place of the inputs, which `torch.fx` follows through Python's code; what
-the native engine does not know is told with the place where it stands.
+The layers of a `torch.nn.Sequential` say all that it does. The forward of any other module is run
+once with a placeholder in the place of the inputs, which `torch.fx` follows through Python's code.
+What the native engine does not know is told with the place where it stands.
 """
 
 from __future__ import annotations
@@ -73,8 +73,7 @@ def is_chain(module: nn.Module) -> bool:
     """Whether a module is a torch.nn.Sequential of layers, which say all that it does."""
     return type(module) is nn.Sequential and all(
         type(layer) in LAYERS
-        or _is_of_torch(layer)
-        and type(layer) is not nn.Sequential
+        or (_is_of_torch(layer) and type(layer) is not nn.Sequential)
         or is_chain(layer)
         for layer in module
     )
@@ -94,8 +93,9 @@ def has_hooks(module: nn.Module) -> bool:
 
 
 def _chain(program: Program, place: str, chain: nn.Module, at: int, faults: list[str]) -> int:
-    for name, layer in chain.named_children():
+    for name, layer in chain._modules.items():  # named_children tells a layer once only
         where = f"{place}.{name}" if place else name
+        assert layer is not None
         if type(layer) is nn.Sequential:
             at = _chain(program, where, layer, at, faults)
             continue
@@ -275,7 +275,7 @@ class _Translation:
 
     def _dropout(self, node: fx.Node) -> int:
         names = ("input", "p", "training", "inplace")
-        given = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+        given: dict[str, Any] = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
         rate, training = given.get("p", 0.5), given.get("training", True)
         is_training = self.tracer.is_training
         if training is not is_training:
