@@ -47,7 +47,7 @@ def run(
                     rows.append({**row, "peak_bytes": result["peak_bytes"]})
                     say(f"{problem.name}: {row}, {result['peak_bytes']} bytes")
         measured.append({"problem": problem.to_json(), "name": problem.name, "rows": rows})
-    return {"versions": versions, "problems": measured, "skipped": skipped}
+    return {"rounds": 1, "versions": versions, "problems": measured, "skipped": skipped}
 
 
 def _tiny(problem: Problem) -> Problem:

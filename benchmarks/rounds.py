@@ -75,14 +75,14 @@ class Worker:
         )
         return self.ask(
             "prepare",
-            key=problem.name,
+            key=repr(problem),
             problem=problem.to_json(),
             warm_up=few.to_json(),
             data=str(arrays),
         )
 
     def train(self, problem: Problem, seed: int) -> dict:
-        values = self.ask("train", key=problem.name, seed=seed)
+        values = self.ask("train", key=repr(problem), seed=seed)
         assert values["epochs"] == problem.epochs, f"{self.name} trained {values['epochs']} epochs"
         return values
 

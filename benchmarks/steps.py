@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from contextlib import ExitStack
 
 from benchmarks.contestants import OF_STEPS, Contestant
@@ -23,28 +22,26 @@ def run(
         peak = Peak()
         stack.callback(peak.close)
         workers, absent = start(contestants, threads, stack)
+        peaks: dict[int, list[float]] = {n: [] for n in threads}
         for problem in problems:
             say(f"-- {problem.name}")
-            peaks = {n: [peak.measure(n)] for n in threads}
             rows, fallen = compare(problem, workers, rounds)
-            for n in threads:
-                peaks[n].append(peak.measure(n))
-            for row in rows:
-                _add_speed(row, problem, peaks[row["threads"]])
             skipped += [{**who, "problem": problem.name} for who in fallen]
             measured.append({"problem": problem.to_json(), "name": problem.name, "rows": rows})
+            for n in threads:
+                peaks[n] += filter(None, [peak.measure(n)])
         versions = {k: v for worker in workers for k, v in worker.versions.items()}
+    most = {n: max(values, default=None) for n, values in peaks.items()}
+    for problem, part in zip(problems, measured, strict=True):
+        for row in part["rows"]:
+            _add_speed(row, problem, most[row["threads"]])
     return {"versions": versions, "problems": measured, "skipped": absent + skipped}
 
 
-def _add_speed(row: dict, problem: Problem, peaks: list[float | None]) -> None:
-    """Add microseconds a step, GFLOP/s of the matrix products, and their share of the peak.
-
-    The peak is the mean of one measurement before the rounds and one after them.
-    """
+def _add_speed(row: dict, problem: Problem, peak: float | None) -> None:
+    """Add microseconds a step, GFLOP/s of the matrix products, and their share of the peak."""
     flops = 2 * problem.multiply_adds * problem.rows * problem.epochs
     row["step_us"] = 1e6 * row["median_seconds"] / problem.steps
     row["gflops"] = 1e-9 * flops / row["median_seconds"]
-    known = [value for value in peaks if value is not None]
-    row["peak_gflops"] = statistics.mean(known) if known else None
-    row["share_of_peak"] = row["gflops"] / row["peak_gflops"] if known else None
+    row["peak_gflops"] = peak
+    row["share_of_peak"] = None if peak is None else row["gflops"] / peak

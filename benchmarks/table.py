@@ -28,7 +28,7 @@ def _made(part: dict) -> str:
     lines = [
         f"{machine['processor']} ({machine['cores']} cores, {machine['system']}), Python "
         f"{machine['python']}, {versions}; {machine['date']}, `{machine['command']}`, "
-        f"{part['rounds']} rounds."
+        f"{part['rounds']} round{'s' if part['rounds'] > 1 else ''}."
     ]
     for who in part["skipped"]:
         at = f" at {who['problem']}" if "problem" in who else ""
