@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.contestants import LINNET
+from benchmarks.contestants import LINNET, Contestant
 from benchmarks.problems import Problem
 from benchmarks.rounds import PAUSE, Worker, save_data, say, start
 
@@ -54,11 +54,16 @@ def _of_work(sizes: tuple[int, ...], batch_size: int) -> Problem:
     return Problem(sizes, "relu", "identity", batch_size * steps_an_epoch, batch_size, epochs, 1e-3)
 
 
-def run(rounds: int, threads: tuple[int, ...], which: tuple[Curve, ...] | None = None) -> dict:
+def run(
+    rounds: int,
+    threads: tuple[int, ...],
+    contestant: Contestant = LINNET,
+    which: tuple[Curve, ...] | None = None,
+) -> dict:
     """Return this part of the results."""
     measured = []
     with ExitStack() as stack:
-        workers, skipped = start((LINNET,), threads, stack)
+        workers, skipped = start((contestant,), threads, stack)
         for curve in curves() if which is None else which:
             for worker in workers:
                 measured.append(_measure(curve, worker, rounds))

@@ -131,7 +131,10 @@ def test_a_cliff_is_twice_its_neighbours_trend():
 
 def test_results_of_parts_measured_apart_are_kept_in_one_file_and_one_page(part, tmp_path):
     curve = growth.Curve("rows", tuple((n, replace(TINY, rows=n, epochs=n)) for n in (2, 4)))
-    for name, values in (("growth", growth.run(1, (1,), (curve,))), ("tutorial", part)):
+    for name, values in (
+        ("growth", growth.run(1, (1,), SCIKIT_LEARN, (curve,))),
+        ("tutorial", part),
+    ):
         merge(tmp_path, name, {"machine": MACHINE, "rounds": 1, **values})
     results = json.loads((tmp_path / "results.json").read_text())
     assert list(results) == ["tutorial", "growth"]
