@@ -46,7 +46,7 @@ native: ## Build the native module anew and write its stub
 	$(BIN)/python -m nanobind.stubgen --quiet --module linnet._native \
 		--output-file src/linnet/_native.pyi
 
-bench: .venv/installed-for-bench build/tensorflow-venv/installed ## Measure linnet beside others (half an hour; BENCH_ARGS=... chooses)
+bench: .venv/installed-for-bench build/tensorflow-venv/installed ## Measure linnet beside others
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 constraints: ## Renew constraints.txt with today's versions (TORCH=... chooses that of torch)
