@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels.hpp"
-#include "vectors.hpp"
+#include "functions.hpp"
 
 namespace linnet {
 namespace {
@@ -11,29 +11,36 @@ constexpr double kSqrt2 = 1.41421356237309504880, kInvSqrt2Pi = 0.39894228040143
 constexpr double kSeluAlpha = 1.67326324235437728481, kSeluScale = 1.05070098735548049342;
 constexpr double kGeluA = 0.79788456080286535588, kGeluB = 0.044715;  // sqrt(2/pi)
 
+// tanh(ln(1 + e^z)) = u / (u + 2) with u = e^z (e^z + 2); above 20 it is 1 in either precision.
+template <typename T>
+inline Vec<T> tanh_softplus(Vec<T> z) {
+  const Vec<T> e = vexp<T>(choose<T>(z > T(20), fill(T(20)), z)), u = e * (e + T(2));
+  return u / (u + T(2));
+}
+
 // a = f(z).
 template <typename T, Activation kind>
 inline Vec<T> apply(Vec<T> z, T p0, T p1) {
   typedef Vec<T> V;
-  if constexpr (kind == Activation::relu) return choose<T>(z > T(0), z, choose<T>(z != z, z, V{}));
+  if constexpr (kind == Activation::relu) return choose<T>(z < T(0), V{}, z);
   else if constexpr (kind == Activation::leaky_relu) return choose<T>(z > T(0), z, z * p0);
-  else if constexpr (kind == Activation::elu) return choose<T>(z > T(0), z, vexpm1(z) * p0);
+  else if constexpr (kind == Activation::elu) return choose<T>(z > T(0), z, vexpm1_negative<T>(z) * p0);
   else if constexpr (kind == Activation::selu)
-    return choose<T>(z > T(0), z, vexpm1(z) * T(kSeluAlpha)) * T(kSeluScale);
-  else if constexpr (kind == Activation::gelu) return z * T(0.5) * (verf(z * T(1 / kSqrt2)) + T(1));
+    return choose<T>(z > T(0), z, vexpm1_negative<T>(z) * T(kSeluAlpha)) * T(kSeluScale);
+  else if constexpr (kind == Activation::gelu) return z * T(0.5) * (verf<T>(z * T(1 / kSqrt2)) + T(1));
   else if constexpr (kind == Activation::gelu_tanh)
-    return z * T(0.5) * (vtanh((z + z * z * z * T(kGeluB)) * T(kGeluA)) + T(1));
+    return z * T(0.5) * (vtanh<T>((z + z * z * z * T(kGeluB)) * T(kGeluA)) + T(1));
   else if constexpr (kind == Activation::silu) return z * vsigmoid<T>(z);
-  else if constexpr (kind == Activation::mish) return z * vtanh(vlog1p(vexp(z)));
-  else if constexpr (kind == Activation::tanh) return vtanh(z);
+  else if constexpr (kind == Activation::mish) return z * tanh_softplus<T>(z);
+  else if constexpr (kind == Activation::tanh) return vtanh<T>(z);
   else if constexpr (kind == Activation::sigmoid) return vsigmoid<T>(z);
   else if constexpr (kind == Activation::softplus)  // p0 is beta, p1 the threshold
-    return choose<T>(z * p0 > p1, z, vlog1p(vexp(z * p0)) / p0);
+    return choose<T>(z * p0 > p1, z, vlog1p<T>(vexp<T>(z * p0)) / p0);
   else if constexpr (kind == Activation::softsign) return z / (vabs<T>(z) + T(1));
   else if constexpr (kind == Activation::hardtanh)
     return choose<T>(z < p0, fill(p0), choose<T>(z > p1, fill(p1), z));
-  else if constexpr (kind == Activation::sin) return vsin(z);
-  else if constexpr (kind == Activation::cos) return vcos(z);
+  else if constexpr (kind == Activation::sin) return vsin<T>(z);
+  else if constexpr (kind == Activation::cos) return vcos<T>(z);
   else return z;
 }
 
@@ -48,16 +55,16 @@ inline Vec<T> slope(Vec<T> z, Vec<T> a, T p0, T p1) {
   else if constexpr (kind == Activation::selu)
     return choose<T>(z > T(0), fill(T(kSeluScale)), a + T(kSeluAlpha * kSeluScale));
   else if constexpr (kind == Activation::gelu)
-    return (verf(z * T(1 / kSqrt2)) + T(1)) * T(0.5) + z * vexp(z * z * T(-0.5)) * T(kInvSqrt2Pi);
+    return (verf<T>(z * T(1 / kSqrt2)) + T(1)) * T(0.5) + z * vexp<T>(z * z * T(-0.5)) * T(kInvSqrt2Pi);
   else if constexpr (kind == Activation::gelu_tanh) {
-    const V t = vtanh((z + z * z * z * T(kGeluB)) * T(kGeluA));
+    const V t = vtanh<T>((z + z * z * z * T(kGeluB)) * T(kGeluA));
     return (t + T(1)) * T(0.5) +
            z * T(0.5) * (one - t * t) * (z * z * T(3 * kGeluB) + T(1)) * T(kGeluA);
   } else if constexpr (kind == Activation::silu) {
     const V s = vsigmoid<T>(z);
     return s * (z * (one - s) + T(1));
   } else if constexpr (kind == Activation::mish) {
-    const V t = vtanh(vlog1p(vexp(z)));
+    const V t = tanh_softplus<T>(z);
     return t + z * vsigmoid<T>(z) * (one - t * t);
   } else if constexpr (kind == Activation::tanh) return one - a * a;
   else if constexpr (kind == Activation::sigmoid) return a * (one - a);
@@ -68,8 +75,8 @@ inline Vec<T> slope(Vec<T> z, Vec<T> a, T p0, T p1) {
     return one / (d * d);
   } else if constexpr (kind == Activation::hardtanh)
     return choose<T>((z > p0) & (z < p1), one, V{});
-  else if constexpr (kind == Activation::sin) return vcos(z);
-  else if constexpr (kind == Activation::cos) return -vsin(z);
+  else if constexpr (kind == Activation::sin) return vcos<T>(z);
+  else if constexpr (kind == Activation::cos) return -vsin<T>(z);
   else return one;
 }
 
@@ -78,30 +85,38 @@ inline Vec<T> slope(Vec<T> z, Vec<T> a, T p0, T p1) {
   use(silu) use(mish) use(tanh) use(sigmoid) use(softplus) use(softsign) use(hardtanh)       \
   use(sin) use(cos)
 
+// Calls f with the place of each vector in use of a panel (H, C).
+template <typename T, typename F>
+inline void each_vector(Index H, Index n, F f) {
+  constexpr Index W = kWidth<T>, C = kColumns<T>;
+  if (n > W)
+    for (Index i = 0; i < H * C; i += W) f(i);
+  else
+    for (Index i = 0; i < H * C; i += C) f(i);
+}
+
 template <typename T>
-void activate(Activation kind, T p0, T p1, const T* z, T* a, Index n) {
+void activate(Activation kind, T p0, T p1, const T* z, T* a, Index H, Index n) {
   switch (kind) {
-#define LINNET_CASE(name)                                                        \
-  case Activation::name:                                                         \
-    for (Index i = 0; i < n; i += Lanes<T>::W)                                   \
-      store(a + i, apply<T, Activation::name>(load(z + i), p0, p1));             \
-    break;
+#define LINNET_CASE(name)                                                                            \
+  case Activation::name:                                                                             \
+    return each_vector<T>(                                                                           \
+        H, n, [=](Index i) { store(a + i, apply<T, Activation::name>(load(z + i), p0, p1)); });
     LINNET_EACH_ACTIVATION(LINNET_CASE)
 #undef LINNET_CASE
   }
 }
 
 template <typename T>
-void activate_backward(Activation kind, T p0, T p1, const T* z, const T* a, const T* g, T* out,
+void activate_backward(Activation kind, T p0, T p1, const T* z, const T* a, const T* g, T* out, Index H,
                        Index n, bool add) {
   switch (kind) {
-#define LINNET_CASE(name)                                                                  \
-  case Activation::name:                                                                   \
-    for (Index i = 0; i < n; i += Lanes<T>::W) {                                           \
-      Vec<T> d = load(g + i) * slope<T, Activation::name>(load(z + i), load(a + i), p0, p1); \
-      store(out + i, add ? load(out + i) + d : d);                                         \
-    }                                                                                      \
-    break;
+#define LINNET_CASE(name)                                                                      \
+  case Activation::name:                                                                       \
+    return each_vector<T>(H, n, [=](Index i) {                                                 \
+      const Vec<T> d = load(g + i) * slope<T, Activation::name>(load(z + i), load(a + i), p0, p1); \
+      store(out + i, add ? load(out + i) + d : d);                                             \
+    });
     LINNET_EACH_ACTIVATION(LINNET_CASE)
 #undef LINNET_CASE
   }

@@ -23,12 +23,16 @@ template <typename T>
 using Table = nb::ndarray<const T, nb::shape<-1, -1>, nb::c_contig, nb::device::cpu>;
 template <typename T>
 using Column = nb::ndarray<const T, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
+using Counter = nb::ndarray<std::int64_t, nb::shape<1>, nb::c_contig, nb::device::cpu>;
 using Order = nb::ndarray<const std::int64_t, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
 
-// kind, in0, in1, out, weight, bias, activation, p0, p1
-using NodeTuple = std::tuple<int, int, int, int, int, int, int, double, double>;
+// kind, in0, in1, out, weight, bias, number, p0, p1, p2
+using NodeTuple = std::tuple<int, int, int, int, int, int, int, double, double, double>;
 // lr, weight_decay, momentum, dampening, beta1, beta2, eps, nesterov, amsgrad, maximize
 using GroupTuple = std::tuple<double, double, double, double, double, double, double, bool, bool, bool>;
+// loss, p0, weights of classes, whether it is a sum
+template <typename T>
+using LossTuple = std::tuple<int, double, std::optional<Column<T>>, bool>;
 
 // A network over arrays that Python owns, which are kept alive here.
 template <typename T>
@@ -36,9 +40,11 @@ class Bound {
  public:
   Bound(std::vector<Index> heights, const std::vector<NodeTuple>& nodes, int output,
         std::vector<Matrix<T>> parameters, const std::vector<bool>& trained,
-        const std::vector<int>& groups)
-      : arrays_(std::move(parameters)) {
-    std::vector<Parameter<T>> list;
+        const std::vector<int>& groups, std::vector<Counter> counters)
+      : arrays_(std::move(parameters)), counters_(std::move(counters)) {
+    Program<T> program;
+    program.heights = std::move(heights);
+    program.output = output;
     for (std::size_t i = 0; i < arrays_.size(); ++i) {
       Parameter<T> p;
       p.data = arrays_[i].data();
@@ -46,17 +52,19 @@ class Bound {
       p.columns = Index(arrays_[i].shape(1));
       p.trained = trained.at(i);
       p.group = groups.at(i);
-      list.push_back(p);
+      n_groups_ = std::max(n_groups_, std::size_t(p.group) + 1);
+      program.parameters.push_back(p);
     }
-    std::vector<Node> program;
-    for (const auto& [kind, in0, in1, out, weight, bias, activation, p0, p1] : nodes)
-      program.push_back({NodeKind(kind), in0, in1, out, weight, bias, Activation(activation), p0, p1});
-    check(heights, program, output, list);
-    net_ = std::make_unique<Network<T>>(kernels_by_name<T>(kernels_in_use()), std::move(heights),
-                                        std::move(program), output, std::move(list));
+    for (const auto& [kind, in0, in1, out, weight, bias, number, p0, p1, p2] : nodes)
+      program.nodes.push_back({NodeKind(kind), in0, in1, out, weight, bias, number, p0, p1, p2});
+    check(program, counters_.size());
+    std::vector<std::int64_t*> counts;
+    for (auto& counter : counters_) counts.push_back(counter.data());
+    net_ = std::make_unique<Network<T>>(kernels_by_name<T>(kernels_in_use()), std::move(program),
+                                        std::move(counts));
   }
 
-  // Give the optimizer's state of parameter i: arrays of its shape, or None.
+  // Give the optimizer's state of parameter i: arrays of its shape, or None, and the steps done.
   void set_state(std::size_t i, std::optional<Matrix<T>> m, std::optional<Matrix<T>> v,
                  std::optional<Matrix<T>> vmax, double step) {
     auto& p = net_->parameters().at(i);
@@ -72,21 +80,26 @@ class Bound {
     p.vmax = take(vmax);
     p.step = step;
   }
-  void clear_states() { states_.clear(); }
+  void clear_states() {
+    for (auto& p : net_->parameters()) p.m = p.v = p.vmax = nullptr;
+    states_.clear();
+  }
 
   std::tuple<double, double, Index, Index> train_epoch(
-      Table<T> X, Table<T> y, std::optional<Column<T>> weight, Order order, int loss, double p0,
-      bool sum, int solver, const std::vector<std::vector<GroupTuple>>& groups, Index batch_size,
-      double clip_norm, int n_threads, double seconds_left) {
+      Table<T> X, Table<T> y, std::optional<Column<T>> weight, Order order, const LossTuple<T>& loss,
+      int solver, const std::vector<std::vector<GroupTuple>>& groups, Index batch_size, double clip_norm,
+      double clip_value, std::uint64_t seed, int n_threads, double seconds_left) {
     const Rows<T> rows = table(X, &y, weight);
     for (std::size_t i = 0; i < order.shape(0); ++i)
       if (order.data()[i] < 0 || order.data()[i] >= rows.n)
         throw std::out_of_range("a row number is not in the table");
-    EpochSpec spec;
-    spec.loss = {LossKind(loss), p0, sum};
+    EpochSpec<T> spec;
+    spec.loss = loss_spec(loss, y);
     spec.solver = SolverKind(solver);
     spec.batch_size = std::max(Index(1), batch_size);
     spec.clip_norm = clip_norm;
+    spec.clip_value = clip_value;
+    spec.seed = seed;
     spec.n_threads = std::max(1, n_threads);
     spec.deadline = now() + seconds_left;
     std::vector<std::vector<Group>> steps;
@@ -96,45 +109,87 @@ class Bound {
                         maximize] : step)
         steps.back().push_back(
             {lr, decay, momentum, dampening, beta1, beta2, eps, nesterov, amsgrad, maximize});
+      if (steps.back().size() < n_groups_) throw std::invalid_argument("a group is missing");
     }
-    bool interrupted = false;
-    EpochOutcome outcome;
-    {
-      nb::gil_scoped_release release;
-      outcome = train_epoch_(rows, order, spec, steps, interrupted);
-    }
-    if (interrupted) throw nb::python_error();
+    if (steps.empty()) throw std::invalid_argument("the groups are missing");
+    check_states(spec.solver, steps);
+    const EpochOutcome outcome = without_gil(
+        [&](const Interrupted& asked) {
+          return linnet::train_epoch<T>(*net_, rows, order.data(), Index(order.shape(0)), spec, steps,
+                                        asked);
+        });
     return {outcome.total_loss, outcome.gradient_norm, outcome.n_rows, outcome.n_steps};
   }
 
-  double evaluate(Table<T> X, Table<T> y, std::optional<Column<T>> weight, int loss, double p0,
-                  bool sum) {
+  double evaluate(Table<T> X, Table<T> y, std::optional<Column<T>> weight, const LossTuple<T>& loss,
+                  int n_threads) {
     const Rows<T> rows = table(X, &y, weight);
-    const LossSpec spec{LossKind(loss), p0, sum};
-    nb::gil_scoped_release release;
-    return linnet::evaluate<T>(*net_, rows, &spec, nullptr, 1);
+    const LossSpec<T> spec = loss_spec(loss, y);
+    return without_gil([&](const Interrupted& asked) {
+      return linnet::evaluate<T>(*net_, rows, &spec, nullptr, n_threads, asked);
+    });
   }
 
-  void predict(Table<T> X, Matrix<T> out) {
+  void predict(Table<T> X, Matrix<T> out, int n_threads) {
     const Rows<T> rows = table(X, nullptr, std::nullopt);
     if (Index(out.shape(0)) != rows.n || Index(out.shape(1)) != net_->n_outputs())
       throw std::invalid_argument("out does not have the shape (N, K)");
-    nb::gil_scoped_release release;
-    linnet::evaluate<T>(*net_, rows, nullptr, out.data(), 1);
+    without_gil([&](const Interrupted& asked) {
+      return linnet::evaluate<T>(*net_, rows, nullptr, out.data(), n_threads, asked);
+    });
+  }
+
+  // Raise what a signal's handler raised while the last call ran, if one did.
+  void raise_interruption() {
+    if (!interruption_) return;
+    nb::python_error error = std::move(*interruption_);
+    interruption_.reset();
+    throw error;
   }
 
  private:
   std::vector<Matrix<T>> arrays_, states_;
+  std::vector<Counter> counters_;
+  std::size_t n_groups_ = 1;
   std::unique_ptr<Network<T>> net_;
+  std::optional<nb::python_error> interruption_;
 
-  EpochOutcome train_epoch_(const Rows<T>& rows, const Order& order, const EpochSpec& spec,
-                            const std::vector<std::vector<Group>>& steps, bool& interrupted) {
-    return linnet::train_epoch<T>(*net_, rows, order.data(), Index(order.shape(0)), spec, steps,
-                                  [&interrupted] {
-                                    nb::gil_scoped_acquire acquire;
-                                    interrupted = PyErr_CheckSignals() != 0;
-                                    return interrupted;
-                                  });
+  template <typename F>
+  auto without_gil(F work) {
+    nb::gil_scoped_release release;
+    return work([this] {
+      nb::gil_scoped_acquire acquire;
+      if (PyErr_CheckSignals() == 0) return false;
+      interruption_.emplace();  // takes the exception that the handler has set
+      return true;
+    });
+  }
+
+  LossSpec<T> loss_spec(const LossTuple<T>& given, const Table<T>& y) const {
+    const auto& [kind, p0, classes, sum] = given;
+    LossSpec<T> spec{LossKind(kind), T(p0), classes ? classes->data() : nullptr, sum};
+    const Index K = net_->n_outputs(), width = Index(y.shape(1));
+    const bool by_class = spec.kind == LossKind::cross_entropy;
+    if (width != (by_class ? 1 : spec.kind == LossKind::gaussian ? K / 2 : K) ||
+        (spec.kind == LossKind::gaussian && K % 2))
+      throw std::invalid_argument("y does not have the columns that the loss compares");
+    if (classes && Index(classes->shape(0)) != K)
+      throw std::invalid_argument("the weights of the classes are not K");
+    if (by_class)
+      for (std::size_t i = 0; i < y.shape(0); ++i)
+        if (!(y.data()[i] >= 0 && y.data()[i] < T(K)))
+          throw std::out_of_range("a class number is not below K");
+    return spec;
+  }
+
+  void check_states(SolverKind solver, const std::vector<std::vector<Group>>& steps) const {
+    for (const auto& p : net_->parameters()) {
+      if (!p.trained) continue;
+      const Group& group = steps[0][p.group];
+      const bool fits = solver == SolverKind::sgd ? group.momentum == 0 || p.m
+                                                  : p.m && p.v && (!group.amsgrad || p.vmax);
+      if (!fits) throw std::invalid_argument("the optimizer's state is missing");
+    }
   }
 
   Rows<T> table(const Table<T>& X, const Table<T>* y, const std::optional<Column<T>>& weight) const {
@@ -144,52 +199,39 @@ class Bound {
     if (y && Index(y->shape(0)) != rows.n) throw std::invalid_argument("y does not have N rows");
     if (weight && Index(weight->shape(0)) != rows.n)
       throw std::invalid_argument("weight does not have N rows");
-    if (y && rows.target_width > net_->n_outputs())
-      throw std::invalid_argument("y has more columns than the network outputs");
     return rows;
   }
-
-  // The program comes from Python; memory is trusted to it only after this.
-  static void check(const std::vector<Index>& heights, const std::vector<Node>& nodes, int output,
-                    const std::vector<Parameter<T>>& parameters) {
-    const int n = int(heights.size());
-    const auto value = [n](int i) { return i >= 0 && i < n; };
-    bool good = n > 0 && value(output);
-    for (const Node& node : nodes) {
-      good = good && value(node.in0) && value(node.out) && node.in1 < n;
-      if (!good) break;
-      if (node.kind == NodeKind::linear) {
-        good = good && node.weight >= 0 && node.weight < int(parameters.size()) &&
-               node.bias < int(parameters.size());
-        if (!good) break;
-        const auto& w = parameters[node.weight];
-        good = w.rows == heights[node.out] && w.columns == heights[node.in0] &&
-               (node.bias < 0 || parameters[node.bias].rows == w.rows);
-      } else {
-        good = good && heights[node.in0] == heights[node.out] &&
-               (node.in1 < 0 || heights[node.in1] == heights[node.out]);
-      }
-      if (!good) break;
-    }
-    if (!good) throw std::invalid_argument("the program of the network does not fit its sizes");
-  }
 };
+
+// The mask that dropout layer `layer` draws for `n_rows` rows of an epoch, (n_rows, n_units).
+template <typename T>
+void dropout_mask(std::uint64_t seed, int layer, double rate, Matrix<T> out) {
+  const auto& k = kernels_by_name<T>(kernels_in_use());
+  const Index N = Index(out.shape(0)), H = Index(out.shape(1)), C = k.columns;
+  std::vector<T> panel(H * C);
+  for (Index first = 0; first < N; first += C) {
+    k.mask(Network<T>::mask_key(seed, layer), rate, first, panel.data(), H, C);
+    for (Index i = 0; i < std::min(C, N - first); ++i)
+      for (Index h = 0; h < H; ++h) out.data()[(first + i) * H + h] = panel[h * C + i];
+  }
+}
 
 template <typename T>
 void bind_network(nb::module_& m, const char* name) {
   nb::class_<Bound<T>>(m, name, "A network that trains in place on arrays that Python owns.")
       .def(nb::init<std::vector<Index>, const std::vector<NodeTuple>&, int, std::vector<Matrix<T>>,
-                    const std::vector<bool>&, const std::vector<int>&>(),
-           "heights"_a, "nodes"_a, "output"_a, "parameters"_a, "trained"_a, "groups"_a)
+                    const std::vector<bool>&, const std::vector<int>&, std::vector<Counter>>(),
+           "heights"_a, "nodes"_a, "output"_a, "parameters"_a, "trained"_a, "groups"_a, "counters"_a)
       .def("set_state", &Bound<T>::set_state, "parameter"_a, "m"_a.none(), "v"_a.none(),
            "vmax"_a.none(), "step"_a)
       .def("clear_states", &Bound<T>::clear_states)
       .def("train_epoch", &Bound<T>::train_epoch, "X"_a.noconvert(), "y"_a.noconvert(),
-           "weight"_a.noconvert().none(), "order"_a.noconvert(), "loss"_a, "p0"_a, "sum"_a,
-           "solver"_a, "groups"_a, "batch_size"_a, "clip_norm"_a, "n_threads"_a, "seconds_left"_a)
+           "weight"_a.noconvert().none(), "order"_a.noconvert(), "loss"_a, "solver"_a, "groups"_a,
+           "batch_size"_a, "clip_norm"_a, "clip_value"_a, "seed"_a, "n_threads"_a, "seconds_left"_a)
       .def("evaluate", &Bound<T>::evaluate, "X"_a.noconvert(), "y"_a.noconvert(),
-           "weight"_a.noconvert().none(), "loss"_a, "p0"_a, "sum"_a)
-      .def("predict", &Bound<T>::predict, "X"_a.noconvert(), "out"_a.noconvert());
+           "weight"_a.noconvert().none(), "loss"_a, "n_threads"_a)
+      .def("predict", &Bound<T>::predict, "X"_a.noconvert(), "out"_a.noconvert(), "n_threads"_a)
+      .def("raise_interruption", &Bound<T>::raise_interruption);
 }
 
 }  // namespace
@@ -206,6 +248,11 @@ NB_MODULE(_native, m) {
 
   m.def("kernels_in_use", &linnet::kernels_in_use,
         "Name of the instruction set whose kernels train.");
+
+  m.def("dropout_mask", &dropout_mask<float>, "seed"_a, "layer"_a, "rate"_a, "out"_a.noconvert(),
+        "Fill `out` (N, H) with the mask by which dropout layer `layer` multiplies the H units of\n"
+        "each of the N rows of an epoch: 0, or 1 / (1 - rate).");
+  m.def("dropout_mask", &dropout_mask<double>, "seed"_a, "layer"_a, "rate"_a, "out"_a.noconvert());
 
   bind_network<float>(m, "Network32");
   bind_network<double>(m, "Network64");

@@ -1,28 +1,30 @@
 // An epoch, an evaluation and a prediction over a table: the loops around a network.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cmath>
+#include <exception>
 #include <functional>
 
 #include "denormals.hpp"
-#include "network.hpp"
+#include "gradients.hpp"
 
 namespace linnet {
 
+template <typename T>
 struct EpochSpec {
-  LossSpec loss;
+  LossSpec<T> loss;
   SolverKind solver;
   Index batch_size;
-  double clip_norm = 0;   // 0 for none
+  double clip_norm = 0;  // 0 for none
   double clip_value = 0;
+  std::uint64_t seed = 0;  // of dropout
   int n_threads = 1;
   double deadline = INFINITY;  // seconds of std::chrono::steady_clock
 };
 
 struct EpochOutcome {
-  double total_loss = 0;  // sum over rows
+  double total_loss = 0;  // sum over batches of their loss, times their rows where it is a mean
   double gradient_norm = 0;
   Index n_rows = 0, n_steps = 0;
 };
@@ -31,90 +33,179 @@ inline double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Train on every row of `order` (N) once. groups_of(step) gives the optimizer's groups for a step.
-// `interrupted` is asked now and then by thread 0 and may throw; the epoch then ends after a whole
-// step.
+// Asked now and then by the calling thread; true ends the work after a whole step.
+using Interrupted = std::function<bool()>;
+
+// Asks at most every 50 ms; a deadline passed stops at once.
+class Questioner {
+ public:
+  explicit Questioner(const Interrupted& interrupted) : interrupted_(interrupted), asked_(now()) {}
+  bool stops(double deadline = INFINITY) {
+    const double time = now();
+    if (time > deadline) return true;
+    if (time - asked_ < 0.05) return false;
+    asked_ = time;
+    return interrupted_();
+  }
+
+ private:
+  const Interrupted& interrupted_;
+  double asked_;
+};
+
+// What the gradient of a batch's loss is scaled by: 1 / B of a mean, or 1 / (B K) of elements, or with
+// weights of classes 1 over their sum; and what the sum of its row losses counts in the epoch's total.
+struct LossScale {
+  double gradient, total;
+};
+template <typename T>
+LossScale loss_scale(const LossSpec<T>& spec, const Rows<T>& rows, const std::int64_t* order, Index b,
+                        Index n_outputs) {
+  const Index K = spec.kind == LossKind::gaussian ? n_outputs / 2 : n_outputs;
+  const bool by_class = spec.kind == LossKind::cross_entropy;
+  if (spec.sum) return {1, by_class ? 1.0 : double(K)};
+  if (!by_class) return {1.0 / (double(b) * double(K)), 1};
+  if (!spec.classes) return {1.0 / double(b), 1};
+  double counted = 0;
+  for (Index i = 0; i < b; ++i) {
+    const double weight = rows.weight ? double(rows.weight[order[i]]) : 1.0;
+    counted += double(spec.classes[Index(rows.y[order[i]])]) * weight;
+  }
+  return {1.0 / counted, double(b) / counted};
+}
+
+// Train on every row of `order` (n) once. groups holds the optimizer's groups at each step, or once
+// for all.
 template <typename T>
 EpochOutcome train_epoch(Network<T>& net, const Rows<T>& rows, const std::int64_t* order, Index n,
-                         const EpochSpec& spec, const std::vector<std::vector<Group>>& groups,
-                         const std::function<bool()>& interrupted) {
-  const Index B = spec.batch_size;
-  net.reserve(std::min(B, n), true, spec.n_threads);
+                         const EpochSpec<T>& spec, const std::vector<std::vector<Group>>& groups,
+                         const Interrupted& interrupted) {
+  const Index B = std::min(spec.batch_size, n), C = net.C;
+  net.reserve(net.panels(B), true);
+  net.use_packed(true, true);
+  Gradients<T> gradients(net);
   EpochOutcome outcome;
   Barrier barrier(spec.n_threads);
   std::atomic<bool> stop{false};
-  const bool weighted = rows.weight != nullptr;
+  const std::size_t last = net.n_segments() - 1;
   run_team(spec.n_threads, [&](int t) {
     const FlushDenormals flush;
-    double asked = now();
+    const int n_threads = spec.n_threads;
+    Questioner questioner(interrupted);
+    net.pack(t, n_threads, false);
+    barrier.wait();
     std::size_t step = 0;
     for (Index first = 0; first < n; first += B, ++step) {
-      const Index b = std::min(B, n - first), S = round_up(b);
-      const auto [c0, c1] = share_columns(S, t, spec.n_threads);
-      if (c0 < c1) {
-        net.read(rows, order + first, b, S, c0, c1);
-        net.forward(S, c0, c1, t);
-        net.loss(spec.loss, weighted, b, S, c0, c1, true);
-        net.backward(S, c0, c1, t);
-      }
-      barrier.wait();
-      const bool last = first + B >= n;
-      const bool with_norm = spec.clip_norm > 0 || last;
-      net.weigh(S, t, spec.n_threads, with_norm);
-      double shrink = 1;
-      if (with_norm) {
+      const std::int64_t* batch = order + first;
+      const Index b = std::min(B, n - first);
+      const auto [p0, p1] = share(net.panels(b), t, n_threads);
+      const auto rows_of = [&](Index p) { return std::min(C, b - p * C); };
+      const auto scale = loss_scale(spec.loss, rows, batch, b, net.n_outputs());
+      for (std::size_t s = 0; s <= last; ++s) {
+        for (Index p = p0; p < p1; ++p) {
+          if (s == 0) net.read(rows, batch + p * C, p, rows_of(p), true);
+          else net.turn_after_rows(s - 1, p, rows_of(p));
+          net.forward(s, p, rows_of(p), true, first + p * C, spec.seed);
+          if (s < last) continue;
+          net.loss(spec.loss, rows, T(scale.gradient), p, rows_of(p), true);
+          net.backward(s, p, rows_of(p));
+        }
         barrier.wait();
-        const double norm = net.norm();
+        if (s == last) break;
+        net.forward_rows(s, t, n_threads, b);
+        barrier.wait();
+      }
+      for (std::size_t s = last; s-- > 0;) {
+        net.backward_rows(s, t, n_threads, b);
+        barrier.wait();
+        for (Index p = p0; p < p1; ++p) net.backward(s, p, rows_of(p));
+        barrier.wait();
+      }
+      gradients.weigh(net.columns(b), t, n_threads);
+      double shrink = 1;
+      if (spec.clip_norm > 0 || first + B >= n) {
+        gradients.square(t, n_threads);
+        barrier.wait();
+        const double norm = gradients.norm();
         // torch.nn.utils.clip_grad_norm_: max_norm / (norm + 1e-6), at most 1.
         if (spec.clip_norm > 0) shrink = std::min(1.0, spec.clip_norm / (norm + 1e-6));
         if (t == 0) outcome.gradient_norm = norm;
       }
-      net.update(spec.solver, groups[std::min(step, groups.size() - 1)], double(step), shrink, t,
-                 spec.n_threads);
+      gradients.update(spec.solver, groups[std::min(step, groups.size() - 1)], double(step), shrink,
+                       spec.clip_value, t, n_threads);
+      if (net.packs()) {
+        barrier.wait();
+        net.pack(t, n_threads, true);
+      }
       if (t == 0) {
-        outcome.total_loss += net.total_loss(spec.loss, weighted, b);
+        double total = 0;
+        for (Index p = 0; p < net.panels(b); ++p) total += net.total_loss(rows, p, rows_of(p));
+        outcome.total_loss += total * scale.total;
         outcome.n_rows += b;
-        const double time = now();
-        if (time > spec.deadline) stop = true;
-        if (time - asked > 0.05) {
-          asked = time;
-          if (interrupted()) stop = true;
-        }
+        ++outcome.n_steps;
+        net.count_batch();
+        if (questioner.stops(spec.deadline)) stop = true;
       }
       barrier.wait();
-      if (t == 0) ++outcome.n_steps;
       if (stop) break;
     }
   });
-  net.count_steps(double(outcome.n_steps));
+  for (auto& p : net.parameters()) p.step += p.trained ? double(outcome.n_steps) : 0;
   return outcome;
 }
 
-// Mean loss over a table, or with `out` (N, K) its outputs.
+// The sum over the rows of a table of their losses, or with `out` (N, K) the outputs. Threads take
+// blocks of rows in turn; the losses of a block are added in the order of rows, and the blocks in
+// theirs. An interruption leaves the rest undone.
 template <typename T>
-double evaluate(Network<T>& net, const Rows<T>& rows, const LossSpec* loss, T* out, int n_threads) {
-  const FlushDenormals flush;
-  // Columns that keep a network of usual width in the second-level cache.
-  const Index B = std::min(Index(512), rows.n);
-  net.reserve(B, false, 1);
-  std::vector<std::int64_t> order(B);
-  double total = 0;
-  const Index K = net.n_outputs();
-  (void)n_threads;
-  for (Index first = 0; first < rows.n; first += B) {
-    const Index b = std::min(B, rows.n - first), S = round_up(b);
-    for (Index i = 0; i < b; ++i) order[i] = first + i;
-    net.read(rows, order.data(), b, S, 0, S);
-    net.forward(S, 0, S, 0);
-    if (loss) {
-      net.loss(*loss, rows.weight != nullptr, b, S, 0, S, false);
-      total += net.total_loss(*loss, rows.weight != nullptr, b);
+double evaluate(Network<T>& net, const Rows<T>& rows, const LossSpec<T>* loss, T* out, int n_threads,
+                const Interrupted& interrupted) {
+  constexpr Index kBlock = 256;
+  const Index C = net.C, K = net.n_outputs(), n_blocks = round_up(rows.n, kBlock) / kBlock;
+  n_threads = int(std::max(Index(1), std::min(Index(n_threads), n_blocks)));
+  net.reserve(n_threads, false);
+  net.use_packed(rows.n >= 64, false);
+  Barrier barrier(n_threads);
+  std::atomic<Index> next{0};
+  std::atomic<bool> stop{false};
+  std::vector<double> totals(n_blocks);
+  std::vector<double> counted(n_blocks);
+  run_team(n_threads, [&](int t) {
+    const FlushDenormals flush;
+    Questioner questioner(interrupted);
+    if (rows.n >= 64) net.pack(t, n_threads, false);
+    barrier.wait();
+    for (Index block = next++; block < n_blocks && !stop; block = next++) {
+      const Index end = std::min(rows.n, (block + 1) * kBlock);
+      for (Index first = block * kBlock; first < end; first += C) {
+        const Index b = std::min(C, end - first);
+        std::int64_t order[64];  // C is 32 at most
+        for (Index i = 0; i < b; ++i) order[i] = first + i;
+        net.read(rows, order, t, b, false);
+        for (std::size_t s = 0; s < net.n_segments(); ++s) {
+          net.forward(s, t, b, false, 0, 0);
+          if (s + 1 < net.n_segments()) net.forward_rows_evaluating(s, t, b);
+        }
+        if (loss) {
+          net.loss(*loss, rows, T(1), t, b, false);
+          totals[block] += net.total_loss(rows, t, b);
+          counted[block] += double(b) / loss_scale(*loss, rows, order, b, K).total;
+        }
+        const T* outputs = net.outputs(t);
+        if (out)
+          for (Index k = 0; k < K; ++k)
+            for (Index i = 0; i < b; ++i) out[(first + i) * K + k] = outputs[k * C + i];
+      }
+      if (t == 0 && questioner.stops()) stop = true;
     }
-    if (out)
-      for (Index k = 0; k < K; ++k)
-        for (Index i = 0; i < b; ++i) out[(first + i) * K + k] = net.outputs()[k * S + i];
+  });
+  double total = 0, all = 0;
+  for (Index block = 0; block < n_blocks; ++block) {
+    total += totals[block];
+    all += counted[block];
   }
-  return total;
+  // A mean over rows comes as a sum over rows, whatever the blocks: N times total / all.
+  return loss ? total * double(rows.n) / all : 0;
 }
 
 }  // namespace linnet

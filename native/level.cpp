@@ -1,11 +1,9 @@
 // The table of kernels for one instruction set. Compiled once for each, with its own -march;
 // LINNET_LEVEL is its name, LINNET_BYTES the width of its registers.
-#include <type_traits>
-
 #include "activations.hpp"
-#include "kernels.hpp"
 #include "losses.hpp"
 #include "products.hpp"
+#include "rows.hpp"
 #include "updates.hpp"
 
 namespace linnet {
@@ -13,8 +11,31 @@ namespace linnet {
 namespace {
 template <typename T>
 const Kernels<T>& table() {
-  static const Kernels<T> kernels{gather<T>, multiply<T>, outer<T>,  activate<T>, activate_backward<T>,
-                                  loss<T>,   update<T>,   squares<T>};
+  static const Kernels<T> kernels{kColumns<T>,
+                                  kWidth<T>,
+                                  kRows,
+                                  gather<T>,
+                                  turn<T>,
+                                  multiply<T>,
+                                  pack<T>,
+                                  outer<T>,
+                                  outer_turned<T>,
+                                  row_sums<T>,
+                                  activate<T>,
+                                  activate_backward<T>,
+                                  combine<T>,
+                                  accumulate<T>,
+                                  product<T>,
+                                  scale<T>,
+                                  scale_backward<T>,
+                                  mask<T>,
+                                  normalize<T>,
+                                  normalize_backward<T>,
+                                  normalize_rows<T>,
+                                  normalize_rows_backward<T>,
+                                  loss<T>,
+                                  update<T>,
+                                  squares<T>};
   return kernels;
 }
 }  // namespace

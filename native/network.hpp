@@ -1,10 +1,8 @@
-// A network as a list of nodes over values, trained on batches of columns.
+// A network on panels of a batch: forward, loss, backward.
 //
-// Memory: each value has its activations (H, S) and, where a gradient flows, its gradient (H, S).
-// A parameter is the caller's own memory; its gradient is kept here.
-//
-// Threads: forward and backward are split over columns of the batch, weight gradients and updates
-// over rows of the weights. No sum is ever split, so that any number of threads gives the same bits.
+// Each value has its activations and, where a gradient flows, its gradient: (panels, H, C). They are
+// made for a whole batch in training, since weight gradients need them all, and for one panel of each
+// thread in evaluation.
 #pragma once
 
 #include <algorithm>
@@ -13,295 +11,350 @@
 #include <memory>
 #include <vector>
 
-#include "kernels.hpp"
 #include "memory.hpp"
-#include "threads.hpp"
+#include "program.hpp"
 
 namespace linnet {
-
-enum class NodeKind : int { linear, activation, add, multiply_by };
-
-struct Node {
-  NodeKind kind;
-  int in0, in1, out;         // numbers of values; in1 is -1 where there is none
-  int weight = -1, bias = -1;  // numbers of parameters
-  Activation activation = Activation::identity;
-  double p0 = 0, p1 = 0;
-};
-
-template <typename T>
-struct Parameter {
-  T* data = nullptr;  // the caller's
-  Index rows = 0, columns = 0;  // (O, I); a bias is (O, 1)
-  bool trained = false;
-  int group = 0;
-  T *m = nullptr, *v = nullptr, *vmax = nullptr;  // state of the optimizer, the caller's
-  double step = 0;
-};
-
-// A table of rows (N, D), its targets (N, K) and weights (N) or null; the caller's memory.
-template <typename T>
-struct Rows {
-  const T* X;
-  const T* y;
-  const T* weight;
-  Index n, target_width;
-};
-
-struct LossSpec {
-  LossKind kind;
-  double p0 = 0;
-  bool sum = false;
-};
 
 template <typename T>
 class Network {
  public:
-  Network(const Kernels<T>& kernels, std::vector<Index> heights, std::vector<Node> nodes, int output,
-          std::vector<Parameter<T>> parameters)
-      : k_(kernels),
-        heights_(std::move(heights)),
-        nodes_(std::move(nodes)),
-        output_(output),
-        parameters_(std::move(parameters)) {
+  Network(const Kernels<T>& kernels, Program<T> program, std::vector<std::int64_t*> counters)
+      : k(kernels), C(kernels.columns), program_(std::move(program)), counters_(std::move(counters)) {
     find_gradients();
+    find_segments();
+    packed_.resize(program_.parameters.size());
+    for (const Node& node : program_.nodes)
+      if (node.kind == NodeKind::linear && is_large(node)) packed_[node.weight].wanted = true;
   }
 
-  Index n_inputs() const { return heights_[0]; }
-  Index n_outputs() const { return heights_[output_]; }
-  std::vector<Parameter<T>>& parameters() { return parameters_; }
+  Index n_inputs() const { return H(0); }
+  Index n_outputs() const { return H(program_.output); }
+  std::vector<Parameter<T>>& parameters() { return program_.parameters; }
+  Index panels(Index B) const { return round_up(B, C) / C; }
+  Index columns(Index B) const { return round_up(B, k.vector); }  // S
 
-  // Make room for batches of B rows.
-  void reserve(Index B, bool with_gradients, int n_threads) {
-    const Index S = round_up(B);
-    while (int(scratch_.size()) < n_threads) scratch_.emplace_back();
-    if (S > stride_ || scratch_.back().data() == nullptr)
-      for (auto& scratch : scratch_)
-        scratch = Buffer<T>(multiply_scratch(std::max(S, stride_)));
-    if (S <= stride_ && (has_gradients_ || !with_gradients)) return;
-    stride_ = std::max(S, stride_);
-    has_gradients_ = has_gradients_ || with_gradients;
+  // Segments of nodes that a panel passes through alone; between two stands a node that needs the
+  // whole batch (batch_norm).
+  std::size_t n_segments() const { return segments_.size(); }
+
+  // Make room for so many panels, and with `training` for gradients.
+  void reserve(Index n_panels, bool training) {
+    if (n_panels <= n_panels_ && (is_training_ || !training)) return;
+    n_panels_ = std::max(n_panels, n_panels_);
+    is_training_ = is_training_ || training;
+    const std::size_t n = program_.heights.size();
     values_.clear();
     slopes_.clear();
-    for (std::size_t i = 0; i < heights_.size(); ++i) {
-      values_.emplace_back(heights_[i] * stride_);
-      slopes_.emplace_back(has_gradients_ && needs_gradient_[i] ? heights_[i] * stride_ : 0);
+    for (std::size_t i = 0; i < n; ++i) {
+      values_.emplace_back(H(i) * C * n_panels_);
+      slopes_.emplace_back(is_training_ && needs_gradient_[i] ? H(i) * C * n_panels_ : 0);
     }
-    rows_ = Buffer<T>(stride_);
-    weight_ = Buffer<T>(stride_);
-    targets_ = Buffer<T>(std::max(heights_[output_], Index(1)) * stride_);
-    if (has_gradients_ && gradients_.empty())
-      for (const auto& p : parameters_) gradients_.emplace_back(p.trained ? p.rows * p.columns : 0);
-    row_squares_.resize(parameters_.size());
-    for (std::size_t i = 0; i < parameters_.size(); ++i)
-      row_squares_[i].resize(parameters_[i].trained ? parameters_[i].rows : 0);
+    turned_.clear();
+    turned_.resize(n);
+    inverses_.clear();
+    for (const Node& node : program_.nodes) {
+      if (is_training_ && node.kind == NodeKind::linear && is_turned(node) && !turned_[node.in0].data())
+        turned_[node.in0] = Buffer<T>(round_up(H(node.in0), C) * n_panels_ * C);
+      const bool by_row = node.kind == NodeKind::batch_norm;
+      inverses_.emplace_back(by_row ? std::max(Index(3), 2 * n_panels_) * H(node.out) : node.kind == NodeKind::layer_norm ? n_panels_ * C : 0);
+    }
+    losses_ = Buffer<T>(n_panels_ * C);
+    weight_ = Buffer<T>(n_panels_ * C);
+    targets_ = Buffer<T>(std::max(n_outputs(), Index(1)) * n_panels_ * C);
+    if (is_training_ && gradients_.empty())
+      for (const auto& p : program_.parameters)
+        gradients_.emplace_back(p.trained ? p.rows * p.columns : 0);
   }
 
-  // Columns [c0, c1) of a batch: inputs, targets and weights gathered.
-  void read(const Rows<T>& table, const std::int64_t* order, Index B, Index S, Index c0, Index c1) {
-    const Index n = std::max(Index(0), std::min(B, c1) - c0), width = c1 - c0;
-    // Gathered with the stride of the batch, columns past B zero.
-    gather_columns(table.X, heights_[0], order + c0, n, width, values_[0].data() + c0, S);
-    if (table.y)
-      gather_columns(table.y, table.target_width, order + c0, n, width, targets_.data() + c0, S);
-    if (table.weight)
-      gather_columns(table.weight, 1, order + c0, n, width, weight_.data() + c0, S);
+  // Put the rows of a panel (b of them, numbers from `rows`) into slot p.
+  void read(const Rows<T>& table, const std::int64_t* rows, Index p, Index b, bool training) {
+    k.gather(table.X, H(0), rows, b, value(0, p));
+    if (table.y) k.gather(table.y, table.target_width, rows, b, targets(table, p));
+    if (table.weight) k.gather(table.weight, 1, rows, b, weight_.data() + p * C);
+    if (training && turned_[0].data()) turn(0, p, columns(b));
   }
 
-  void forward(Index S, Index c0, Index c1, int t) {
-    for (const Node& node : nodes_) {
-      const T* x = values_[node.in0].data();
-      T* out = values_[node.out].data();
-      const Index H = heights_[node.out];
+  // One panel through a segment. first_row is the panel's place in the epoch, for dropout.
+  void forward(std::size_t segment, Index p, Index b, bool training, Index first_row, std::uint64_t seed) {
+    const auto [from, to] = segments_[segment];
+    for (std::size_t i = from; i < to; ++i) {
+      forward_node(i, p, columns(b), training, first_row, seed);
+      const int out = program_.nodes[i].out;
+      if (training && turned_[out].data()) turn(out, p, columns(b));
+    }
+  }
+
+  // The node after a segment, rows [h0, h1) of B columns.
+  void forward_rows(std::size_t segment, Index t, Index n, Index B) {
+    const Node& node = batch_node(segment);
+    T* stats = inverses_[segments_[segment].second].data();
+    const Index rows = H(node.out), h0 = rows * t / n, h1 = rows * (t + 1) / n;
+    T *mean = stats, *variance = stats + rows, *inverse = stats + 2 * rows;
+    k.normalize_rows(value(node.in0, 0), T(node.p0), value(node.out, 0), mean, variance, inverse, rows,
+                     h0, h1, B);
+    // torch keeps the unbiased variance; without a momentum a mean over all batches.
+    const T rate = T(node.p1 < 0 ? 1.0 / double(*counters_[node.number] + 1) : node.p1);
+    const T unbiased = B > 1 ? T(B) / T(B - 1) : T(1);
+    T* running[] = {program_.parameters[node.weight].data, program_.parameters[node.bias].data};
+    for (Index h = h0; h < h1; ++h) {
+      running[0][h] = running[0][h] * (T(1) - rate) + mean[h] * rate;
+      running[1][h] = running[1][h] * (T(1) - rate) + variance[h] * unbiased * rate;
+    }
+  }
+  void count_batch() {
+    for (auto* counter : counters_) ++*counter;
+  }
+  // The values after the node of rows, turned where weight gradients want them so.
+  void turn_after_rows(std::size_t segment, Index p, Index b) {
+    const int out = batch_node(segment).out;
+    if (turned_[out].data()) turn(out, p, columns(b));
+  }
+  // In evaluation the node is an affine map of each row.
+  void forward_rows_evaluating(std::size_t segment, Index p, Index b) {
+    const Node& node = batch_node(segment);
+    const T* mean = program_.parameters[node.weight].data;
+    const T* variance = program_.parameters[node.bias].data;
+    T* stats = inverses_[segments_[segment].second].data();
+    const Index rows = H(node.out);
+    T *shift = stats + rows * 2 * p, *by = shift + rows;
+    for (Index h = 0; h < rows; ++h) {
+      by[h] = T(1) / std::sqrt(variance[h] + T(node.p0));
+      shift[h] = -mean[h] * by[h];
+    }
+    k.scale(value(node.in0, p), by, shift, 1, value(node.out, p), rows, columns(b));
+  }
+
+  // The loss of each of b rows, and with `training` the gradient by the outputs.
+  void loss(const LossSpec<T>& spec, const Rows<T>& table, T scale, Index p, Index b, bool training) {
+    const Index K = n_outputs() / (spec.kind == LossKind::gaussian ? 2 : 1);
+    k.loss(spec, value(program_.output, p), targets(table, p), table.weight ? weight_.data() + p * C : nullptr,
+           scale, K, b, losses_.data() + p * C, training ? slope(program_.output, p) : nullptr);
+  }
+  // Sum over b rows, in their order, of loss times weight.
+  double total_loss(const Rows<T>& table, Index p, Index b) const {
+    double sum = 0;
+    const T *losses = losses_.data() + p * C, *weights = weight_.data() + p * C;
+    for (Index i = 0; i < b; ++i) sum += double(losses[i]) * (table.weight ? double(weights[i]) : 1.0);
+    return sum;
+  }
+
+  void backward(std::size_t segment, Index p, Index b) {
+    const auto [from, to] = segments_[segment];
+    for (std::size_t i = to; i-- > from;) backward_node(i, p, columns(b));
+  }
+  void backward_rows(std::size_t segment, Index t, Index n, Index B) {
+    const std::size_t i = segments_[segment].second;
+    const Node& node = program_.nodes[i];
+    if (!needs_gradient_[node.in0]) return;
+    const Index rows = H(node.out);
+    k.normalize_rows_backward(slope(node.out, 0), value(node.out, 0), inverses_[i].data() + 2 * rows,
+                              slope(node.in0, 0), rows, rows * t / n, rows * (t + 1) / n, B, adds_[i][0]);
+  }
+
+  // Copies of large weights in the order that products read; by the thread t of n.
+  bool packs() const {
+    return std::any_of(packed_.begin(), packed_.end(), [](const Packed& p) { return p.wanted; });
+  }
+  void pack(Index t, Index n, bool only_trained) {
+    for (std::size_t i = 0; i < packed_.size(); ++i) {
+      Packed& p = packed_[i];
+      const auto& w = program_.parameters[i];
+      if (!p.wanted || (only_trained && !w.trained)) continue;
+      const Index forward = blocks(w.rows), backward = blocks(w.columns);
+      k.pack({w.data, w.columns, 1, false}, w.rows, w.columns, forward * t / n, forward * (t + 1) / n,
+             p.forward.data());
+      if (p.backward.data())
+        k.pack({w.data, 1, w.columns, false}, w.columns, w.rows, backward * t / n,
+               backward * (t + 1) / n, p.backward.data());
+    }
+  }
+  // Room for the copies; without them (a few rows to predict) the weights are read where they lie.
+  void use_packed(bool use, bool training) {
+    uses_packed_ = use;
+    for (std::size_t i = 0; use && i < packed_.size(); ++i) {
+      Packed& p = packed_[i];
+      const auto& w = program_.parameters[i];
+      if (!p.wanted) continue;
+      if (!p.forward.data()) p.forward = Buffer<T>(blocks(w.rows) * k.block * w.columns);
+      if (training && !p.backward.data()) p.backward = Buffer<T>(blocks(w.columns) * k.block * w.rows);
+    }
+  }
+
+  T* value(int i, Index p) { return values_[i].data() + p * H(i) * C; }
+  T* slope(int i, Index p) { return slopes_[i].data() + p * H(i) * C; }
+  const T* outputs(Index p) { return value(program_.output, p); }
+  const Kernels<T>& k;
+  const Index C;
+
+  // For the weight gradients (gradients.hpp).
+  Index H(std::size_t i) const { return program_.heights[i]; }
+  const std::vector<Node>& nodes() const { return program_.nodes; }
+  bool needs_gradient(int i) const { return needs_gradient_[i]; }
+  bool is_turned(const Node& node) const {
+    return program_.parameters[node.weight].trained && H(node.out) >= 8 && H(node.in0) >= k.vector;
+  }
+  const T* turned(int i) const { return turned_[i].data(); }
+  Index turned_step() const { return n_panels_ * C * C; }
+  T* gradient(int parameter) { return gradients_[parameter].data(); }
+
+ private:
+  struct Packed {
+    bool wanted = false;
+    Buffer<T> forward, backward;
+  };
+  Program<T> program_;
+  std::vector<std::int64_t*> counters_;  // batches seen by each batch_norm, the caller's
+  std::vector<char> needs_gradient_;     // of each value
+  std::vector<std::array<bool, 2>> adds_;  // whether a node adds to its inputs' gradients
+  std::vector<std::pair<std::size_t, std::size_t>> segments_;
+  Index n_panels_ = 0;
+  bool is_training_ = false, uses_packed_ = false;
+  std::vector<Buffer<T>> values_, slopes_, turned_, gradients_;
+  std::vector<Buffer<T>> inverses_;  // of each node that normalises
+  std::vector<Packed> packed_;       // of each parameter
+  Buffer<T> losses_, weight_, targets_;
+
+  Index blocks(Index rows) const { return round_up(rows, k.block) / k.block; }
+  // Weights that do not stay in the first cache beside a panel.
+  bool is_large(const Node& node) const { return H(node.in0) * H(node.out) * Index(sizeof(T)) > 16 * 1024; }
+  const Node& batch_node(std::size_t segment) const { return program_.nodes[segments_[segment].second]; }
+  T* targets(const Rows<T>& table, Index p) { return targets_.data() + p * table.target_width * C; }
+  T* data(int parameter) const { return parameter < 0 ? nullptr : program_.parameters[parameter].data; }
+  void turn(int i, Index p, Index n) {
+    k.turn(value(i, p), H(i), n, turned_[i].data() + p * C * C, turned_step());
+  }
+
+  void forward_node(std::size_t i, Index p, Index n, bool training, Index first_row, std::uint64_t seed) {
+    const Node& node = program_.nodes[i];
+    const T* x = value(node.in0, p);
+    T* out = value(node.out, p);
+    const Index rows = H(node.out);
+    switch (node.kind) {
+      case NodeKind::linear: {
+        const auto& w = program_.parameters[node.weight];
+        const Packed& packed = packed_[node.weight];
+        const bool has = uses_packed_ && packed.wanted;
+        k.multiply({has ? packed.forward.data() : w.data, w.columns, 1, has}, data(node.bias), x, out,
+                   w.rows, w.columns, n, false);
+        break;
+      }
+      case NodeKind::activation:
+        k.activate(Activation(node.number), T(node.p0), T(node.p1), x, out, rows, n);
+        break;
+      case NodeKind::combine:
+        k.combine(x, node.in1 < 0 ? nullptr : value(node.in1, p), T(node.p0), T(node.p1), T(node.p2), out,
+                  rows, n);
+        break;
+      case NodeKind::product:
+        k.product(x, value(node.in1, p), out, rows, n, false);
+        break;
+      case NodeKind::copy:
+        k.accumulate(x, T(1), out + node.number * C, H(node.in0), n, false);
+        break;
+      case NodeKind::scale:
+        k.scale(x, data(node.weight), data(node.bias), rows / H(node.in0), out, rows, n);
+        break;
+      case NodeKind::dropout:
+        if (!training) {
+          k.accumulate(x, T(1), out, rows, n, false);
+          break;
+        }
+        k.mask(mask_key(seed, node.number), node.p0, first_row, value(node.in1, p), rows, n);
+        k.product(x, value(node.in1, p), out, rows, n, false);
+        break;
+      case NodeKind::layer_norm:
+        k.normalize(x, T(node.p0), out, inverses_[i].data() + p * C, rows, n);
+        break;
+      case NodeKind::batch_norm:
+        break;  // forward_rows
+    }
+  }
+
+  void backward_node(std::size_t i, Index p, Index n) {
+    const Node& node = program_.nodes[i];
+    if (!needs_gradient_[node.out]) return;
+    const T* g = slope(node.out, p);
+    const Index rows = H(node.out);
+    if (needs_gradient_[node.in0]) {
+      T* dx = slope(node.in0, p);
+      const bool add = adds_[i][0];
       switch (node.kind) {
         case NodeKind::linear: {
-          const auto& w = parameters_[node.weight];
-          const T* bias = node.bias < 0 ? nullptr : parameters_[node.bias].data;
-          k_.multiply(w.data, w.columns, 1, bias, x, out, w.rows, w.columns, S, c0, c1, false,
-                      scratch_[t].data());
+          // dx = W^T g: the same product, rows and columns of W exchanged.
+          const auto& w = program_.parameters[node.weight];
+          const Packed& packed = packed_[node.weight];
+          const bool has = uses_packed_ && packed.wanted;
+          k.multiply({has ? packed.backward.data() : w.data, 1, w.columns, has}, nullptr, g, dx, w.columns,
+                     w.rows, n, add);
           break;
         }
         case NodeKind::activation:
-          each_row(H, S, c0, c1, [&](Index at, Index n) {
-            k_.activate(node.activation, T(node.p0), T(node.p1), x + at, out + at, n);
-          });
+          k.activate_backward(Activation(node.number), T(node.p0), T(node.p1), value(node.in0, p),
+                              value(node.out, p), g, dx, rows, n, add);
           break;
-        case NodeKind::add: {
-          const T* y = values_[node.in1].data();
-          each_row(H, S, c0, c1, [&](Index at, Index n) {
-            for (Index i = at; i < at + n; ++i) out[i] = x[i] + y[i];
-          });
+        case NodeKind::combine:
+          k.accumulate(g, T(node.p0), dx, rows, n, add);
           break;
-        }
-        case NodeKind::multiply_by:
-          each_row(H, S, c0, c1, [&](Index at, Index n) {
-            for (Index i = at; i < at + n; ++i) out[i] = x[i] * T(node.p0);
-          });
+        case NodeKind::product:
+        case NodeKind::dropout:
+          k.product(g, value(node.in1, p), dx, rows, n, add);
           break;
+        case NodeKind::copy:
+          k.accumulate(g + node.number * C, T(1), dx, H(node.in0), n, add);
+          break;
+        case NodeKind::scale:
+          k.scale_backward(g, data(node.weight), rows / H(node.in0), dx, rows, n, add);
+          break;
+        case NodeKind::layer_norm:
+          k.normalize_backward(g, value(node.out, p), inverses_[i].data() + p * C, dx, rows, n, add);
+          break;
+        case NodeKind::batch_norm:
+          break;  // backward_rows
       }
     }
+    if (node.in1 < 0 || node.kind == NodeKind::dropout || !needs_gradient_[node.in1]) return;
+    T* dy = slope(node.in1, p);
+    if (node.kind == NodeKind::combine) k.accumulate(g, T(node.p1), dy, rows, n, adds_[i][1]);
+    else k.product(g, value(node.in0, p), dy, rows, n, adds_[i][1]);
   }
 
-  // The loss of each row, and with `train` the gradient by the outputs.
-  void loss(const LossSpec& spec, bool weighted, Index B, Index S, Index c0, Index c1, bool train) {
-    const Index K = heights_[output_];
-    const bool by_row = spec.kind == LossKind::cross_entropy;
-    const T scale = spec.sum ? T(1) : T(1) / (T(B) * (by_row ? T(1) : T(K)));
-    k_.loss(spec.kind, T(spec.p0), values_[output_].data(), targets_.data(),
-            weighted ? weight_.data() : nullptr, scale, K, B, S, c0, c1, rows_.data(),
-            train ? slopes_[output_].data() : nullptr);
-  }
-
-  // Sum over the batch of loss times weight, in the order of the rows. A loss by element is a mean
-  // over the outputs; for a summed loss it is their sum.
-  double total_loss(const LossSpec& spec, bool weighted, Index B) const {
-    double sum = 0;
-    for (Index b = 0; b < B; ++b)
-      sum += double(rows_.data()[b]) * (weighted ? double(weight_.data()[b]) : 1.0);
-    const bool by_row = spec.kind == LossKind::cross_entropy;
-    return spec.sum && !by_row ? sum * double(heights_[output_]) : sum;
-  }
-
-  void backward(Index S, Index c0, Index c1, int t) {
-    for (std::size_t i = nodes_.size(); i-- > 0;) {
-      const Node& node = nodes_[i];
-      if (!needs_gradient_[node.out]) continue;
-      const T* g = slopes_[node.out].data();
-      const Index H = heights_[node.out];
-      if (node.kind == NodeKind::linear) {
-        if (!needs_gradient_[node.in0]) continue;
-        const auto& w = parameters_[node.weight];
-        // dx = W^T g: the same product, rows and columns of W exchanged.
-        k_.multiply(w.data, 1, w.columns, nullptr, g, slopes_[node.in0].data(), w.columns, w.rows, S,
-                    c0, c1, adds_[i][0], scratch_[t].data());
-        continue;
-      }
+  // A value needs a gradient where a trained parameter lies before it. Going backward, the first node
+  // that reaches a value writes its gradient and the others add to it.
+  void find_gradients() {
+    needs_gradient_.assign(program_.heights.size(), 0);
+    for (const Node& node : program_.nodes) {
+      bool needs = needs_gradient_[node.in0] || (node.in1 >= 0 && needs_gradient_[node.in1]);
+      for (int p : {node.weight, node.bias}) needs = needs || (p >= 0 && program_.parameters[p].trained);
+      needs_gradient_[node.out] = needs_gradient_[node.out] || needs;
+    }
+    adds_.resize(program_.nodes.size());
+    std::vector<char> reached(program_.heights.size(), 0);
+    for (std::size_t i = program_.nodes.size(); i-- > 0;) {
+      const Node& node = program_.nodes[i];
       for (int j = 0; j < 2; ++j) {
         const int in = j ? node.in1 : node.in0;
-        if (in < 0 || !needs_gradient_[in]) continue;
-        T* out = slopes_[in].data();
-        const bool add = adds_[i][j];
-        if (node.kind == NodeKind::activation) {
-          each_row(H, S, c0, c1, [&](Index at, Index n) {
-            k_.activate_backward(node.activation, T(node.p0), T(node.p1),
-                                 values_[node.in0].data() + at, values_[node.out].data() + at, g + at,
-                                 out + at, n, add);
-          });
-        } else {
-          const T factor = node.kind == NodeKind::multiply_by ? T(node.p0) : T(1);
-          each_row(H, S, c0, c1, [&](Index at, Index n) {
-            for (Index k = at; k < at + n; ++k) out[k] = (add ? out[k] : T(0)) + g[k] * factor;
-          });
-        }
-      }
-    }
-  }
-
-  // Gradients of the rows of each weight that belong to thread t of n, and their squares.
-  void weigh(Index S, int t, int n, bool with_squares) {
-    std::vector<char> written(parameters_.size(), 0);
-    for (std::size_t i = nodes_.size(); i-- > 0;) {
-      const Node& node = nodes_[i];
-      if (node.kind != NodeKind::linear || !needs_gradient_[node.out]) continue;
-      const auto& w = parameters_[node.weight];
-      const bool has_bias = node.bias >= 0 && parameters_[node.bias].trained;
-      const auto [o0, o1] = share(w.rows, t, n);
-      const T *g = slopes_[node.out].data(), *x = values_[node.in0].data();
-      T* db = has_bias ? gradients_[node.bias].data() : nullptr;
-      if (w.trained) {
-        const bool add = written[node.weight];
-        k_.outer(g, x, gradients_[node.weight].data(), add ? nullptr : db, o0, o1, w.columns, S, add);
-        if (add && db) k_.outer(g, x, nullptr, db, o0, o1, 0, S, written[node.bias]);
-        written[node.weight] = 1;
-      } else if (db) {
-        k_.outer(g, x, nullptr, db, o0, o1, 0, S, written[node.bias]);
-      }
-      if (has_bias) written[node.bias] = 1;
-    }
-    if (!with_squares) return;
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      const auto& p = parameters_[i];
-      if (!p.trained) continue;
-      const auto [o0, o1] = share(p.rows, t, n);
-      for (Index o = o0; o < o1; ++o)
-        row_squares_[i][o] = k_.squares(gradients_[i].data() + o * p.columns, p.columns);
-    }
-  }
-
-  // Euclidean norm of the whole gradient, from the rows' squares, in one order.
-  double norm() const {
-    double sum = 0;
-    for (const auto& rows : row_squares_)
-      for (double square : rows) sum += square;
-    return std::sqrt(sum);
-  }
-
-  void update(SolverKind kind, const std::vector<Group>& groups, double steps_before, double shrink,
-              int t, int n) {
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      auto& p = parameters_[i];
-      if (!p.trained) continue;
-      const auto [o0, o1] = share(p.rows, t, n);
-      const Index from = o0 * p.columns, count = (o1 - o0) * p.columns;
-      if (!count) continue;
-      const auto at = [from](T* state) { return state ? state + from : nullptr; };
-      k_.update(kind, groups[p.group], p.step + steps_before + 1, T(shrink), p.data + from,
-                gradients_[i].data() + from, at(p.m), at(p.v), at(p.vmax), count);
-    }
-  }
-  void count_steps(double steps) {
-    for (auto& p : parameters_) p.step += p.trained ? steps : 0;
-  }
-
-  const T* outputs() const { return values_[output_].data(); }
-  const T* gradient(std::size_t i) const { return gradients_[i].data(); }
-
- private:
-  const Kernels<T>& k_;
-  std::vector<Index> heights_;
-  std::vector<Node> nodes_;
-  int output_;
-  std::vector<Parameter<T>> parameters_;
-  std::vector<char> needs_gradient_;              // of each value
-  std::vector<std::array<bool, 2>> adds_;         // whether a node adds to its inputs' gradients
-  Index stride_ = 0;
-  bool has_gradients_ = false;
-  std::vector<Buffer<T>> values_, slopes_, gradients_;
-  std::vector<Buffer<T>> scratch_;  // one for each thread
-  std::vector<std::vector<double>> row_squares_;
-  Buffer<T> rows_, weight_, targets_;
-
-  // A value needs a gradient where a trained parameter lies before it. Going backward, the first
-  // node that reaches a value writes its gradient and the others add to it.
-  void find_gradients() {
-    needs_gradient_.assign(heights_.size(), 0);
-    for (const Node& node : nodes_) {
-      bool needs = needs_gradient_[node.in0] || (node.in1 >= 0 && needs_gradient_[node.in1]);
-      for (int p : {node.weight, node.bias}) needs = needs || (p >= 0 && parameters_[p].trained);
-      needs_gradient_[node.out] = needs;
-    }
-    adds_.resize(nodes_.size());
-    std::vector<char> reached(heights_.size(), 0);
-    for (std::size_t i = nodes_.size(); i-- > 0;)
-      for (int j = 0; j < 2; ++j) {
-        const int in = j ? nodes_[i].in1 : nodes_[i].in0;
         if (in < 0) continue;
         adds_[i][j] = reached[in];
-        reached[in] = needs_gradient_[nodes_[i].out];
+        reached[in] = reached[in] || needs_gradient_[node.out];
       }
+    }
   }
 
-  template <typename F>
-  static void each_row(Index H, Index S, Index c0, Index c1, F f) {
-    if (c0 == 0 && c1 == S) return f(0, H * S);
-    for (Index h = 0; h < H; ++h) f(h * S + c0, c1 - c0);
+  void find_segments() {
+    std::size_t from = 0;
+    for (std::size_t i = 0; i < program_.nodes.size(); ++i)
+      if (program_.nodes[i].kind == NodeKind::batch_norm) {
+        segments_.emplace_back(from, i);
+        from = i + 1;
+      }
+    segments_.emplace_back(from, program_.nodes.size());
   }
 
-  void gather_columns(const T* X, Index D, const std::int64_t* order, Index n, Index width, T* x,
-                      Index S) {
-    k_.gather(X, D, order, n, x, S);
-    for (Index d = 0; d < D; ++d)
-      for (Index b = n; b < width; ++b) x[d * S + b] = T(0);
+ public:
+  // Each dropout layer draws by a key of its own.
+  static std::uint64_t mask_key(std::uint64_t seed, int layer) {
+    return seed + 0x9E3779B97F4A7C15u * std::uint64_t(layer + 1);
   }
 };
 

@@ -1,211 +1,240 @@
-// Matrix products on feature-major values: register blocks of R rows by C vectors.
+// Matrix products on panels, in blocks that stay in the registers.
 #pragma once
 
+#include <type_traits>
+
+#include "kernels.hpp"
 #include "vectors.hpp"
 
 namespace linnet {
 namespace {
 
-// Rows and vectors of a block: as many accumulators as leave registers for a column of x.
-#if LINNET_BYTES == 64
-constexpr int kRows = 6, kVecs = 4;  // 24 accumulators of 32 registers
+// Rows of a block: two vectors wide, it takes as many accumulators as leave registers for a row of x
+// and a weight.
+#if LINNET_BYTES == 64 || defined(__aarch64__)
+constexpr int kRows = 12;  // 24 of 32 registers
 #else
-constexpr int kRows = 4, kVecs = 2;  // 8 of 16
+constexpr int kRows = 6;  // 12 of 16
 #endif
 
-// z (R, C vectors) = bias + sum over k of a[r, k] x[k, :], or z += ...
-template <typename T, int R, int C>
-inline void block(const T* a, Index rs, Index ks, const T* bias, const T* x, T* z, Index K, Index S,
-                  bool add) {
-  constexpr int W = Lanes<T>::W;
-  Vec<T> sum[R][C];
+template <int n>
+using Count = std::integral_constant<int, n>;
+
+// z (R, V vectors) = bias + sum over k of a[r, k] x[k, :], or z += ... An addition waits some cycles
+// for the one before, so a block of few rows adds up in U chains.
+template <typename T, int R, int V>
+inline void block(const T* a, Index rs, Index ks, const T* bias, const T* x, T* z, Index K, bool add) {
+  constexpr int W = kWidth<T>, C = kColumns<T>, U = R * V >= 8 ? 1 : 8 / (R * V);
+  Vec<T> sum[U][R][V] = {};
   for (int r = 0; r < R; ++r)
-    for (int c = 0; c < C; ++c)
-      sum[r][c] = add ? load(z + r * S + c * W) : fill(bias ? bias[r] : T(0));
-  for (Index k = 0; k < K; ++k) {
-    Vec<T> column[C];
-    for (int c = 0; c < C; ++c) column[c] = load(x + k * S + c * W);
+    for (int v = 0; v < V; ++v)
+      sum[0][r][v] = add ? load(z + r * C + v * W) : fill(bias ? bias[r] : T(0));
+  const auto take = [&](Index k, int u) {
+    Vec<T> row[V];
+    for (int v = 0; v < V; ++v) row[v] = load(x + k * C + v * W);
     for (int r = 0; r < R; ++r) {
       const Vec<T> weight = fill(a[r * rs + k * ks]);
-      for (int c = 0; c < C; ++c) sum[r][c] += weight * column[c];
+      for (int v = 0; v < V; ++v) sum[u][r][v] += weight * row[v];
     }
-  }
+  };
+  Index k = 0;
+  for (; k + U <= K; k += U)
+    for (int u = 0; u < U; ++u) take(k + u, u);
+  if constexpr (U > 1)
+    for (; k < K; ++k) take(k, 0);
   for (int r = 0; r < R; ++r)
-    for (int c = 0; c < C; ++c) store(z + r * S + c * W, sum[r][c]);
+    for (int v = 0; v < V; ++v) {
+      for (int u = 1; u < U; ++u) sum[0][r][v] += sum[u][r][v];
+      store(z + r * C + v * W, sum[0][r][v]);
+    }
 }
 
-// All rows of a panel of C vectors.
-template <typename T, int C>
-inline void panel(const T* a, Index rs, Index ks, const T* bias, const T* x, T* z, Index R, Index K,
-                  Index S, bool add) {
+template <typename T, int V>
+inline void multiply_vectors(Weights<T> a, const T* bias, const T* x, T* z, Index R, Index K, bool add) {
+  constexpr int C = kColumns<T>;
   Index r = 0;
-  auto at = [&](Index row) { return bias ? bias + row : nullptr; };
-  for (; r + kRows <= R; r += kRows)
-    block<T, kRows, C>(a + r * rs, rs, ks, at(r), x, z + r * S, K, S, add);
-  if (kRows > 4 && r + 4 <= R) {
-    block<T, 4, C>(a + r * rs, rs, ks, at(r), x, z + r * S, K, S, add);
-    r += 4;
-  }
-  for (; r + 2 <= R; r += 2)
-    block<T, 2, C>(a + r * rs, rs, ks, at(r), x, z + r * S, K, S, add);
-  if (r < R) block<T, 1, C>(a + r * rs, rs, ks, at(r), x, z + r * S, K, S, add);
-}
-
-// The same for large matrices: x is copied into panels of kDepth rows that lie together, so that
-// rows a power of two apart do not fall into the same few lines of the cache, and rows of A into
-// blocks that are read in order (Goto and van de Geijn 2008, section 4).
-constexpr Index kDepth = 256;
-
-template <typename T, int R, int C>
-inline void packed_block(const T* a, const T* x, T* z, Index depth, Index S, bool add,
-                         const T* bias) {
-  constexpr int W = Lanes<T>::W;
-  Vec<T> sum[R][C];
-  for (int r = 0; r < R; ++r)
-    for (int c = 0; c < C; ++c)
-      sum[r][c] = add ? load(z + r * S + c * W) : fill(bias ? bias[r] : T(0));
-  for (Index k = 0; k < depth; ++k) {
-    Vec<T> column[C];
-    for (int c = 0; c < C; ++c) column[c] = load(x + (k * C + c) * W);
-    for (int r = 0; r < R; ++r) {
-      const Vec<T> weight = fill(a[k * kRows + r]);
-      for (int c = 0; c < C; ++c) sum[r][c] += weight * column[c];
-    }
-  }
-  for (int r = 0; r < R; ++r)
-    for (int c = 0; c < C; ++c) store(z + r * S + c * W, sum[r][c]);
-}
-
-template <typename T, int C>
-inline void packed_rows(const T* a, const T* x, T* z, Index rows, Index depth, Index S, bool add,
-                        const T* bias) {
-  if (rows >= kRows) return packed_block<T, kRows, C>(a, x, z, depth, S, add, bias);
-  for (Index r = 0; r < rows; ++r)
-    packed_block<T, 1, C>(a + r, x, z + r * S, depth, S, add, bias ? bias + r : nullptr);
+  const auto rows = [&](auto count) {
+    constexpr int n = decltype(count)::value;
+    const T* at = a.packed ? a.at + r / kRows * kRows * K + r % kRows : a.at + r * a.rs;
+    block<T, n, V>(at, a.packed ? 1 : a.rs, a.packed ? kRows : a.ks, bias ? bias + r : nullptr, x,
+                   z + r * C, K, add);
+    r += n;
+  };
+  while (r + kRows <= R) rows(Count<kRows>{});
+  if (kRows > 8 && r + 8 <= R) rows(Count<8>{});
+  if (r + 4 <= R) rows(Count<4>{});
+  if (r + 2 <= R) rows(Count<2>{});
+  if (r < R) rows(Count<1>{});
 }
 
 template <typename T>
-void packed_multiply(const T* a, Index rs, Index ks, const T* bias, const T* x, T* z, Index R,
-                     Index K, Index S, Index c0, Index c1, bool add, T* scratch) {
-  constexpr Index W = Lanes<T>::W, wide = kVecs * W;
-  T* rows = scratch;                       // (kDepth, kRows)
-  T* panels = scratch + kDepth * kRows;    // (columns / width, kDepth, width)
-  for (Index k0 = 0; k0 < K; k0 += kDepth) {
-    const Index depth = K - k0 < kDepth ? K - k0 : kDepth;
-    T* to = panels;
-    for (Index c = c0; c < c1;) {
-      const Index width = c1 - c >= wide ? wide : W;
-      for (Index k = 0; k < depth; ++k, to += width)
-        std::memcpy(to, x + (k0 + k) * S + c, width * sizeof(T));
-      c += width;
+void multiply(Weights<T> a, const T* bias, const T* x, T* z, Index R, Index K, Index n, bool add) {
+  if (n > kWidth<T>) multiply_vectors<T, 2>(a, bias, x, z, R, K, add);
+  else multiply_vectors<T, 1>(a, bias, x, z, R, K, add);
+}
+
+// Large matrices are read faster when the rows of a block lie together: rows a power of two apart
+// fall into the same few lines of the cache (Goto and van de Geijn 2008, section 4).
+template <typename T>
+void pack(Weights<T> a, Index R, Index K, Index b0, Index b1, T* packed) {
+  for (Index b = b0; b < b1; ++b) {
+    const Index n = R - b * kRows < kRows ? R - b * kRows : kRows;
+    T* to = packed + b * kRows * K;
+    for (Index k = 0; k < K; ++k)
+      for (Index r = 0; r < n; ++r) to[k * kRows + r] = a.at[(b * kRows + r) * a.rs + k * a.ks];
+  }
+}
+
+// out[r * ld + i] = or += the dot product over the batch of g[r] and x[i], for R by N rows; R N <= W.
+template <typename T, int R, int N>
+inline void dots(const T* g, Index g_step, const T* x, Index x_step, T* out, Index ld, Index S, bool add) {
+  constexpr int W = kWidth<T>, C = kColumns<T>;
+  Vec<T> sum[W] = {};
+  for (Index s = 0; s < S; s += W) {
+    const T* gs = g + s / C * g_step + s % C;
+    const T* xs = x + s / C * x_step + s % C;
+    Vec<T> row[N];
+    for (int i = 0; i < N; ++i) row[i] = load(xs + i * C);
+    for (int r = 0; r < R; ++r) {
+      const Vec<T> slope = load(gs + r * C);
+      for (int i = 0; i < N; ++i) sum[r * N + i] += slope * row[i];
     }
-    for (Index r = 0; r < R; r += kRows) {
-      const Index n = R - r < kRows ? R - r : kRows;
-      for (Index k = 0; k < depth; ++k)
-        for (Index i = 0; i < n; ++i) rows[k * kRows + i] = a[(r + i) * rs + (k0 + k) * ks];
-      const T* from = panels;
-      for (Index c = c0; c < c1;) {
-        const bool is_wide = c1 - c >= wide;
-        const bool adds = add || k0 > 0;
-        const T* at = bias ? bias + r : nullptr;
-        if (is_wide) packed_rows<T, kVecs>(rows, from, z + r * S + c, n, depth, S, adds, at);
-        else packed_rows<T, 1>(rows, from, z + r * S + c, n, depth, S, adds, at);
-        const Index width = is_wide ? wide : W;
-        from += depth * width;
-        c += width;
+  }
+  const Vec<T> total = lane_sums<T>(sum);
+  for (int r = 0; r < R; ++r)
+    for (int i = 0; i < N; ++i) {
+      T& o = out[r * ld + i];
+      o = add ? o + total[r * N + i] : total[r * N + i];
+    }
+}
+
+template <typename T>
+void outer(const T* g, Index O, const T* x, Index I, T* dW, Index o0, Index o1, Index S, bool add) {
+  constexpr int W = kWidth<T>, C = kColumns<T>, N = W >= 16 ? 4 : W >= 4 ? 2 : 1, R = W / N;
+  const auto part = [&](auto rows, auto units, Index o, Index i) {
+    dots<T, decltype(rows)::value, decltype(units)::value>(g + o * C, O * C, x + i * C, I * C,
+                                                           dW + o * I + i, I, S, add);
+  };
+  Index o = o0;
+  for (; o + R <= o1; o += R) {
+    Index i = 0;
+    for (; i + N <= I; i += N) part(Count<R>{}, Count<N>{}, o, i);
+    for (; i < I; ++i) part(Count<R>{}, Count<1>{}, o, i);
+  }
+  for (; o < o1; ++o) {
+    Index i = 0;
+    for (; i + W <= I; i += W) part(Count<1>{}, Count<W>{}, o, i);
+    for (; i < I; ++i) part(Count<1>{}, Count<1>{}, o, i);
+  }
+}
+
+// R rows of dW by V vectors of units: sum over the batch of g[r, b] and the units of row b.
+template <typename T, int R, int V>
+inline void turned_block(const T* g, Index g_step, const T* turned, T* dW, Index I, Index n_units,
+                         Index S, bool add) {
+  constexpr int W = kWidth<T>, C = kColumns<T>;
+  Vec<T> sum[R][V] = {};
+  for (Index b = 0; b < S; b += C, g += g_step) {
+    const Index n = S - b < C ? S - b : Index(C);
+    for (Index j = 0; j < n; ++j) {
+      Vec<T> row[V];
+      for (int v = 0; v < V; ++v) row[v] = load(turned + (b + j) * C + v * W);
+      for (int r = 0; r < R; ++r) {
+        const Vec<T> slope = fill(g[r * C + j]);
+        for (int v = 0; v < V; ++v) sum[r][v] += slope * row[v];
       }
     }
   }
-}
-
-// Rows and depth from which copying costs less than it saves.
-constexpr Index kPackFrom = 192;
-
-template <typename T>
-void multiply(const T* a, Index rs, Index ks, const T* bias, const T* x, T* z, Index R, Index K,
-              Index S, Index c0, Index c1, bool add, T* scratch) {
-  constexpr Index W = Lanes<T>::W;
-  if (scratch && R >= kPackFrom && K >= kPackFrom)
-    return packed_multiply(a, rs, ks, bias, x, z, R, K, S, c0, c1, add, scratch);
-  Index c = c0;
-  for (; c + kVecs * W <= c1; c += kVecs * W)
-    panel<T, kVecs>(a, rs, ks, bias, x + c, z + c, R, K, S, add);
-  for (; c < c1; c += W) panel<T, 1>(a, rs, ks, bias, x + c, z + c, R, K, S, add);
-}
-
-constexpr Index at_least(Index least, Index n) { return n < least ? least : n; }
-
-// Sums of the W lanes of each of W vectors, in one vector: a tree of log2(W) levels, each of which
-// adds the halves of groups of lanes.
-template <typename T, int n>
-inline Vec<T> lane_sums(Vec<T>* v) {
-  constexpr int W = Lanes<T>::W;
-  if constexpr (n == 1) {
-    return v[0];
-  } else {
-    // After this level v[i] holds the sums of v[2i] and v[2i+1], in groups of half the width.
-    constexpr int group = n;  // lanes that still belong to one sum
-    Mask<T> low, high;
-    for (int i = 0; i < W; ++i) {
-      // lane i of the result: groups of both vectors in turn, first or second half of each
-      const int half = group / 2, g = i / half, in = i % half;
-      low[i] = g * group + in;
-      high[i] = g * group + half + in;
-    }
-    for (int i = 0; i < n / 2; ++i) {
-      Vec<T> p = v[2 * i], q = v[2 * i + 1];
-      v[i] = __builtin_shuffle(p, q, low) + __builtin_shuffle(p, q, high);
-    }
-    return lane_sums<T, n / 2>(v);
-  }
-}
-
-// out[r * ld + c] (= or +=) the dot product over S of g[r] and x[c], for R by C rows; R * C <= W.
-template <typename T, int R, int C>
-inline void dots(const T* g, const T* x, T* out, Index ld, Index S, bool add) {
-  constexpr int W = Lanes<T>::W;
-  Vec<T> sum[W] = {};
-  for (Index s = 0; s < S; s += W) {
-    Vec<T> xs[C];
-    for (int c = 0; c < C; ++c) xs[c] = load(x + c * S + s);
-    for (int r = 0; r < R; ++r) {
-      const Vec<T> gs = load(g + r * S + s);
-      for (int c = 0; c < C; ++c) sum[r * C + c] += gs * xs[c];
-    }
-  }
-  const Vec<T> total = lane_sums<T, W>(sum);
   for (int r = 0; r < R; ++r)
-    for (int c = 0; c < C; ++c) {
-      T& o = out[r * ld + c];
-      o = add ? o + total[r * C + c] : total[r * C + c];
+    for (int v = 0; v < V; ++v) {
+      T* out = dW + r * I + v * W;
+      const Index n = n_units - v * W;
+      if (n >= W) store(out, add ? load(out) + sum[r][v] : sum[r][v]);
+      else if (n > 0) store_part(out, add ? load_part(out, n) + sum[r][v] : sum[r][v], n);
     }
 }
 
 template <typename T>
-void outer(const T* g, const T* x, T* dW, T* db, Index o0, Index o1, Index I, Index S, bool add) {
-  constexpr int W = Lanes<T>::W;
-  constexpr int C = W >= 16 ? 4 : 2, R = W / C;  // 4 by 4, 4 by 2, 2 by 2, or 1 by 2
-  // Inputs in chunks that stay in the first-level cache while all rows of g pass by.
-  const Index chunk = at_least(C, 32 * 1024 / Index(sizeof(T)) / S / C * C);
-  for (Index i0 = 0; i0 < I; i0 += chunk) {
-    const Index i1 = i0 + chunk < I ? i0 + chunk : I;
-    const auto rows = [&](auto r_count, Index o) {
-      constexpr int r = decltype(r_count)::value;
-      Index i = i0;
-      for (; i + C <= i1; i += C) dots<T, r, C>(g + o * S, x + i * S, dW + o * I + i, I, S, add);
-      for (; i < i1; ++i) dots<T, r, 1>(g + o * S, x + i * S, dW + o * I + i, I, S, add);
-    };
+void outer_turned(const T* g, Index O, const T* turned, Index step, Index I, T* dW, Index o0, Index o1,
+                  Index S, bool add) {
+  constexpr int W = kWidth<T>, C = kColumns<T>;
+  for (Index i = 0; i < I; i += C) {
+    const Index n = I - i < C ? I - i : Index(C);
+    const T* x = turned + i / C * step;
     Index o = o0;
-    for (; o + R <= o1; o += R) rows(std::integral_constant<int, R>{}, o);
-    for (; o < o1; ++o) rows(std::integral_constant<int, 1>{}, o);
+    const auto rows = [&](auto count) {
+      constexpr int R = decltype(count)::value;
+      if (n > W) turned_block<T, R, 2>(g + o * C, O * C, x, dW + o * I + i, I, n, S, add);
+      else turned_block<T, R, 1>(g + o * C, O * C, x, dW + o * I + i, I, n, S, add);
+      o += R;
+    };
+    while (o + kRows <= o1) rows(Count<kRows>{});
+    while (o + 4 <= o1) rows(Count<4>{});
+    while (o < o1) rows(Count<1>{});
   }
-  if (!db) return;
-  for (Index r = o0; r < o1; ++r) {
+}
+
+template <typename T>
+void turn(const T* x, Index H, Index n, T* turned, Index step) {
+  constexpr int W = kWidth<T>, C = kColumns<T>;
+  for (Index h = 0; h < H; h += W)
+    for (Index c = 0; c < n; c += W) {
+      Vec<T> v[W] = {};
+      const Index rows = H - h < W ? H - h : Index(W);
+      for (Index i = 0; i < rows; ++i) v[i] = load(x + (h + i) * C + c);
+      turn_block<T>(v);
+      T* to = turned + h / C * step + c * C + h % C;
+      for (int i = 0; i < W; ++i) store(to + i * C, v[i]);
+    }
+}
+
+// out[h] = or += the sum over the batch of term(h, place of the vector in its row). W rows at a time:
+// their sums leave the registers as one vector.
+template <typename T, typename F>
+inline void sum_rows(T* out, Index h0, Index h1, Index S, bool add, F term) {
+  constexpr Index W = kWidth<T>, C = kColumns<T>;
+  for (Index h = h0; h < h1; h += W) {
     Vec<T> sum[W] = {};
-    for (Index s = 0; s < S; s += W) sum[0] += load(g + r * S + s);
-    const T total = lane_sums<T, W>(sum)[0];
-    db[r] = add ? db[r] + total : total;
+    const Index n = h1 - h < W ? h1 - h : W;
+    if (n == W) {
+      for (Index s = 0; s < S; s += W)
+        for (Index i = 0; i < W; ++i) sum[i] += term(h + i, s / C, s % C);
+    } else {
+      for (Index i = 0; i < n; ++i)
+        for (Index s = 0; s < S; s += W) sum[i] += term(h + i, s / C, s % C);
+    }
+    const Vec<T> sums = lane_sums<T>(sum);
+    store_part(out + h, add ? load_part(out + h, n) + sums : sums, n);
   }
+}
+
+template <typename T>
+void row_sums(const T* g, Index H, const T* x, Index F, T* dw, T* db, Index h0, Index h1, Index S,
+              bool add_w, bool add_b) {
+  constexpr Index C = kColumns<T>;
+  const auto slope = [=](Index h, Index p, Index c) { return load(g + p * H * C + h * C + c); };
+  if (db) sum_rows(db, h0, h1, S, add_b, slope);
+  if (!dw) return;
+  const Index x_step = H / F * C;
+  sum_rows(dw, h0, h1, S, add_w, [=](Index h, Index p, Index c) {
+    return slope(h, p, c) * load(x + p * x_step + h / F * C + c);
+  });
+}
+
+// The first b columns of x (D, C) = rows[0..b) of X (N, D), turned to feature-major; the others repeat
+// the last of them.
+template <typename T>
+void gather(const T* X, Index D, const std::int64_t* rows, Index b, T* x) {
+  constexpr Index C = kColumns<T>, kTile = 16;
+  for (Index d0 = 0; d0 < D; d0 += kTile) {
+    const Index d1 = d0 + kTile < D ? d0 + kTile : D;
+    for (Index i = 0; i < b; ++i) {
+      const T* row = X + rows[i] * D;
+      for (Index d = d0; d < d1; ++d) x[d * C + i] = row[d];
+    }
+  }
+  for (Index d = 0; d < D; ++d)
+    for (Index i = b; i < C; ++i) x[d * C + i] = x[d * C + b - 1];
 }
 
 }  // namespace

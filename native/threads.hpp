@@ -15,12 +15,6 @@ inline std::pair<Index, Index> share(Index rows, int t, int n) {
   return {rows * t / n, rows * (t + 1) / n};
 }
 
-// Columns in whole cache lines, so that no two threads write to one.
-inline std::pair<Index, Index> share_columns(Index S, int t, int n) {
-  const auto [a, b] = share(S / kLane, t, n);
-  return {a * kLane, b * kLane};
-}
-
 class Barrier {
  public:
   explicit Barrier(int n) : n_(n) {}

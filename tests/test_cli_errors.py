@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from shell import QUICK, concrete, linnet, write_lines, write_rows
 
@@ -40,6 +42,9 @@ def make_tables() -> None:
     write_lines("twice.csv", "a,a,y", "1,2,3")
     write_lines("quote.csv", "a,y", '"1,2', "3,4")
     Path("empty.csv").touch()
+    Path("bare_header.csv").write_text("a,b,y")
+    Path("line.csv").write_text('[{"a": 1}]')
+    write_rows("slip.csv", "a,y", [("oops" if i == 5 else i, i * 2) for i in range(60)])
     write_rows("only.csv", "y", [(i,) for i in range(30)])
     write_rows("rings.csv", "ring,y", [(f"R{i}", i * 2) for i in range(30)])
     write_rows("still.csv", "a,b,y", [(1, 2, i) for i in range(30)])
@@ -57,6 +62,10 @@ TABLES = {
     "rename it to end in .csv.",
     "twice.csv": "twice.csv has 2 columns named 'a' (columns 1 and 2): give each column a name of "
     "its own.",
+    "bare_header.csv": "bare_header.csv has a header and no rows: add at least one row of values.",
+    "line.csv": "line.csv has a header and no rows: add at least one row of values.",
+    "slip.csv": "Column 'a' holds text among numbers: 'oops' in row 5 (counted from 0); write a "
+    "number or leave the place empty, or pass --column-type 'a=category'.",
     "quote.csv": "quote.csv, line 2: a quoted value is not closed (unexpected end of data); put a "
     "quote after it, and write a quote inside a value twice.",
     "only.csv": "The table has no column besides the target 'y': there is nothing to predict from. "
@@ -148,6 +157,31 @@ TARGETS = {
         "The target 'y' has 30 different values in 30 rows: too many for classes. Choose another "
         "column with --target.",
     ),
+    "text_among_numbers": (
+        lambda i: "n.d." if i == 9 else i * 1.5,
+        (),
+        "Column 'y' holds text among numbers: 'n.d.' in row 9 (counted from 0); write a number or "
+        "leave the place empty, or pass --column-type 'y=category'.",
+    ),
+    "thousands": (
+        lambda i: f'"1,{100 + i}"',
+        (),
+        "The target 'y' has 30 different values in 30 rows: too many for classes. Choose another "
+        "column with --target; if these are numbers, write '1,100' with a decimal point and no "
+        "other mark.",
+    ),
+    "dates": (
+        lambda i: f"2024-03-{1 + i:02}",
+        (),
+        "The target 'y' holds dates, which are no numbers to predict. Choose another column with "
+        "--target, or write numbers, such as days since the first.",
+    ),
+    "absurd": (
+        lambda i: f"{i}e200",
+        (),
+        "The target 'y' holds 2.9e+201, whose square no number can hold. Write the target in a "
+        "larger unit.",
+    ),
     "all_distinct_numbers": (
         lambda i: i * 1.5,
         ("--task", "classification"),
@@ -224,6 +258,9 @@ USAGE = {
     "numbers from 1 to 1,000,000 with commas between them, such as --hidden 64,64.",
     ("--test-size", "1.5"): "--test-size 1.5: write a fraction from 0 to below 1.",
     ("--test-size", "nan"): "--test-size nan: write a fraction from 0 to below 1.",
+    ("--n-threads", "100000"): "--n-threads must be an int in the range [1, 1024] or None. Got "
+    "100000 instead.",
+    ("--batch-size", "0"): "--batch-size must be an int in the range [1, inf). Got 0 instead.",
     ("--column-type", "zip"): "--column-type zip: write NAME=TYPE, such as zip=category.",
     ("--column-type", "water=txt"): "--column-type water 'txt' is not known. Allowed are "
     "'number', 'category', 'boolean', 'date', 'identifier', 'ignore'.",
@@ -267,6 +304,7 @@ def test_more_memory_than_there_is_is_told():
 
 
 OUTPUTS = {
+    "m.csv": "m.csv: models are written as .linnet. Give a name with this ending.",
     "no/m.linnet": "The folder no does not exist. Make it first.",
     "concrete.csv/m.linnet": "concrete.csv is a file, not a folder. Choose another place.",
     "d": "d is a folder. Give the name of a file in it.",
@@ -297,6 +335,41 @@ def test_the_table_itself_is_never_the_output_not_even_by_force(folder):
             f"linnet: {output} is the file to read from. Choose another name for the output."
         )
     assert (folder / "concrete.csv").read_bytes() == before
+
+
+def test_standard_input_is_no_table():
+    assert linnet("fit", "-", "-t", "y").sentence == (
+        "linnet: Tables are read from files, not from standard input. Save the table, and give the "
+        "file's path."
+    )
+
+
+def test_columns_that_csv_has_no_place_for_are_told(folder):
+    assert linnet("fit", "concrete.csv", "-t", "strength_mpa", *QUICK).code == 0
+    table = pa.Table.from_pandas(concrete()).append_column("tags", [[["a", "b"]] * 60])
+    pa.parquet.write_table(table, "tags.parquet")
+    assert linnet("predict", "concrete.linnet", "tags.parquet").sentence == (
+        "linnet: Column 'tags' holds list<element: string> values, which CSV has no place for. "
+        "Write a .parquet file with -o, or only the predictions with --only-predictions."
+    )
+    ran = linnet("predict", "concrete.linnet", "tags.parquet", "--only-predictions", "-o", "-")
+    assert ran.code == 0 and ran.out.count("\n") == 61
+
+
+def test_names_and_values_of_several_lines_stay_in_theirs():
+    rows = [(i, '"x\ny"' if i % 2 else "z" * 900, i) for i in range(30)]
+    write_rows("t.csv", '"a\nb",b,y', rows)
+    ran = linnet("fit", "t.csv", "-t", "y", *QUICK)
+    assert ran.code == 0 and "a\\nb " in ran.err and max(map(len, ran.err.splitlines())) < 250
+
+
+def test_a_target_of_lists_is_told():
+    table = pa.table({"a": list(range(30)), "y": [[1.0, 2.0]] * 30})
+    pa.parquet.write_table(table, "lists.parquet")
+    assert linnet("fit", "lists.parquet", "-t", "y").sentence == (
+        "linnet: The target 'y' holds list<element: double> values. Choose a column of numbers, "
+        "text or booleans with --target."
+    )
 
 
 def test_force_replaces_an_older_model(folder):

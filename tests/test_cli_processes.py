@@ -142,6 +142,33 @@ def test_standard_output_that_is_full_is_told():
     assert ended.stderr.splitlines()[1:] == ["linnet: No space left on device."]
 
 
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_progress_bar_cuts_nothing_off(width):
+    options = ("--epochs", "3", "--hidden", "8")
+    environment = {**os.environ, "COLUMNS": str(width)}
+    ran = subprocess.run(
+        [*LINNET, "fit", "concrete.csv", "-t", "strength_mpa", *options],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    bar = next(line for line in ran.stderr.splitlines() if "epoch 3/3" in line)
+    assert "…" not in bar and "loss " in bar and "0:00:00" in bar
+    assert ("validation" in bar, "rows/s" in bar) == (width >= 60, width >= 76)
+
+
+def test_streams_that_are_closed_are_no_fault(folder):
+    fit = f"fit concrete.csv -t strength_mpa {' '.join(QUICK)}"
+    for arguments in (fit, "predict concrete.linnet concrete.csv", "show concrete.linnet"):
+        line = f'"$0" -c "$1" {arguments} <&- >&-'
+        ran = subprocess.run(
+            ["sh", "-c", line, *LINNET[::2]], stderr=subprocess.PIPE, text=True, timeout=60
+        )
+        assert ran.returncode == 0 and "Traceback" not in ran.stderr, ran.stderr
+    assert linnet("show", "concrete.linnet").code == 0
+
+
 def test_a_traceback_is_there_for_those_who_ask(monkeypatch):
     monkeypatch.setenv("LINNET_TRACEBACK", "1")
     code, _, err = end(start("show", "none.linnet"))

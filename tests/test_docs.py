@@ -60,6 +60,11 @@ def test_each_command_has_a_page_with_todays_help():
         assert commands.block(page, "help") == helps[name], RENEW
 
 
+def test_each_picture_of_the_pages_is_drawn_by_the_script():
+    kept = [name for _, names in script("make_pictures").RUNS for name in names.values()]
+    assert sorted(kept) == sorted(path.name for path in (DOCS / "pictures").glob("*.png"))
+
+
 def masked(text):
     """Text without what differs by machine and by day: numbers, their room, and the engine."""
     text = re.sub(r"^( ?engine) .*|(?<=; engine: )\w+", r"\1", text, flags=re.MULTILINE)

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import linnet
-from linnet.losses import PoissonLoss, QuantileLoss
+from linnet.losses import GaussianLoss, PoissonLoss, QuantileLoss
 from linnet.network import Sin
 
 pytest.importorskip("linnet._native", reason="the native module is not installed")
@@ -44,6 +44,19 @@ LOSSES = {
     "binary": nn.BCEWithLogitsLoss(),
     "poisson": PoissonLoss(),
     "quantile": QuantileLoss(0.8),
+    "gaussian": GaussianLoss(),
+    "class_weights": nn.CrossEntropyLoss(weight=torch.tensor([0.3, 1.0, 2.5], dtype=torch.float64)),
+    "label_smoothing": nn.CrossEntropyLoss(label_smoothing=0.15),
+    "weights_and_smoothing": nn.CrossEntropyLoss(
+        weight=torch.tensor([0.3, 1.0, 2.5], dtype=torch.float64), label_smoothing=0.2
+    ),
+    "pos_weight": nn.BCEWithLogitsLoss(
+        pos_weight=torch.tensor([0.5, 1.0, 3.0], dtype=torch.float64)
+    ),
+    "gaussian_sum": GaussianLoss(reduction="sum"),
+    "class_weights_sum": nn.CrossEntropyLoss(
+        weight=torch.tensor([0.3, 1.0, 2.5], dtype=torch.float64), reduction="sum"
+    ),
     "mse_sum": nn.MSELoss(reduction="sum"),
     "cross_entropy_sum": nn.CrossEntropyLoss(reduction="sum"),
 }
@@ -120,7 +133,8 @@ def test_every_loss_and_solver_follows_torch_in_double_precision(name, solver):
     X = torch.tensor(rng.normal(size=(53, 4)))
     y = _targets(loss, 53, K, dtype, rng)
     X_val, y_val = X[:11] + 0.1, y[:11]
-    module = _module((4, 9, 7, K), nn.Tanh(), dtype)
+    n_outputs = 2 * K if isinstance(loss, GaussianLoss) else K
+    module = _module((4, 9, 7, n_outputs), nn.Tanh(), dtype)
     scale = 0.05 if name.endswith("sum") else 1.0
 
     def make(parameters):
@@ -294,12 +308,12 @@ def test_a_loss_that_is_not_finite_ends_the_training():
 
 
 def test_what_is_not_known_is_told_with_its_place():
-    module = nn.Sequential(nn.Linear(2, 4), nn.Softmax(dim=1), nn.Linear(4, 1), nn.Dropout(0.5))
+    module = nn.Sequential(nn.Linear(2, 4), nn.Softmax(dim=1), nn.Linear(4, 1), nn.Tanhshrink())
     with pytest.raises(ValueError) as caught:
         linnet.train(module, torch.zeros(4, 2), torch.zeros(4, 1), engine="native")
     assert str(caught.value) == (
         "engine='native' cannot train this: 1: Softmax is not known to the native engine; "
-        "3: Dropout is not known to the native engine. Write engine='auto' or engine='torch'."
+        "3: Tanhshrink is not known to the native engine. Write engine='auto' or engine='torch'."
     )
 
 
@@ -390,13 +404,3 @@ def test_trainings_in_several_threads_at_once_give_what_each_gives_alone():
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(fit, range(8)))
     assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
-
-
-def test_a_forward_of_ones_own_goes_to_pytorch_unless_native_is_asked_for():
-    X = torch.zeros(4, 4)
-    history = linnet.train(Residual(), X, X[:, :2], epochs=1)
-    assert history.engine == "torch"
-    assert history.engine_reason == (
-        "PyTorch, for the forward of Residual is Python code, which it calls for each batch "
-        "(engine='native' traces it once)."
-    )

@@ -594,6 +594,24 @@ def test_text_among_numbers_is_told_rather_than_made_categories():
     )
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (
+            [f"1,{i}" for i in range(100, 140)],
+            "number, write it with a decimal point and no other ",
+        ),
+        ([f"1.{i},5" for i in range(100, 140)], "number, write it with a decimal point and no "),
+        ([f"{i % 12 + 1}/{i % 28 + 1}/2024" for i in range(40)], "date, write it as 2024-12-31"),
+    ],
+)
+def test_numbers_and_dates_in_other_forms_are_told_where_they_are_left_out(values, told):
+    note = described(pa.table({"a": values, "b": range(40)}))["a"][1]
+    assert note.startswith("left out: all 40 values differ; if '1") and f"is a {told}" in note
+    plain = described(pa.table({"a": [f"id{i}" for i in range(40)], "b": range(40)}))["a"][1]
+    assert plain == "left out: all 40 values differ"
+
+
 def test_a_table_with_nothing_to_learn_from_is_told():
     constant = (
         "Every column of X is constant, so there is nothing to learn from: give at least one "

@@ -137,6 +137,10 @@ def test_arrays_become_columns_named_after_them(tmp_path):
     assert read_table(tmp_path / "two.npy").to_pydict() == {"x0": [0, 2, 4], "x1": [1, 3, 5]}
     np.save(tmp_path / "one.npy", np.arange(3))
     assert read_table(tmp_path / "one.npy").to_pydict() == {"x0": [0, 1, 2]}
+    np.save(tmp_path / "long.npy", np.arange(2, dtype=np.longdouble))
+    assert read_table(tmp_path / "long.npy").to_pydict() == {"x0": [0.0, 1.0]}
+    np.save(tmp_path / "bytes.npy", np.array([b"f", b"m"]))
+    assert read_table(tmp_path / "bytes.npy").to_pydict() == {"x0": ["f", "m"]}
     np.save(tmp_path / "fields.npy", np.array([(1, 2.5)], dtype=[("a", int), ("b", float)]))
     assert read_table(tmp_path / "fields.npy").to_pydict() == {"a": [1], "b": [2.5]}
     np.savez(tmp_path / "all.npz", X=np.eye(2), y=np.ones((2, 1)), s=np.array(["a", "b"]))
@@ -372,6 +376,11 @@ def test_arrays_that_make_no_table_are_told(tmp_path):
     assert sentence_of(tmp_path / "complex.npy") == (
         "complex.npy holds complex128 values in 'x0', which a table cannot take: save numbers, "
         "booleans, dates or text."
+    )
+    np.save(tmp_path / "sub.npy", np.zeros(4, dtype=[("a", float, (2,))]))
+    assert sentence_of(tmp_path / "sub.npy") == (
+        "sub.npy holds (2,) values in each place of 'a', and a table one: save each as a field of "
+        "its own."
     )
     np.save(tmp_path / "none.npy", np.zeros((0, 3)))
     assert sentence_of(tmp_path / "none.npy") == (

@@ -7,6 +7,7 @@ shape (B, K), or, for `log_loss`, with class numbers of shape (B,).
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from types import FunctionType
@@ -89,8 +90,42 @@ class PoissonLoss(nn.Module):
         return {"mean": loss.mean, "sum": loss.sum}.get(self.reduction, lambda: loss)()
 
 
+class GaussianLoss(nn.Module):
+    """Minus the logarithm of a normal density (Nix and Weigend 1994, eq. 2).
+
+    Of 2 K outputs the first K are means m, the others logarithms s of variances:
+    ``(ln 2 pi + s + (y - m)² / exp(s)) / 2``, averaged over rows and targets.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}, default="mean"
+        As in PyTorch's losses.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from linnet.losses import GaussianLoss
+    >>> float(GaussianLoss()(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0]])))
+    1.4189385175704956
+    """
+
+    def __init__(self, reduction: str = "mean"):
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        mean, log_variance = prediction.chunk(2, dim=1)
+        square = (target - mean) ** 2 * torch.exp(-log_variance)
+        loss = (math.log(2 * math.pi) + log_variance + square) / 2
+        return {"mean": loss.mean, "sum": loss.sum}.get(self.reduction, lambda: loss)()
+
+
 def _identity(outputs: torch.Tensor) -> torch.Tensor:
     return outputs
+
+
+def _mean(outputs: torch.Tensor) -> torch.Tensor:
+    return outputs.chunk(2, dim=1)[0]
 
 
 def _softmax(outputs: torch.Tensor) -> torch.Tensor:
@@ -110,8 +145,8 @@ class Loss:
         a row).
     link : callable
         Maps raw outputs (N, K) to predictions (N, K).
-    compares : {"values", "classes", "anything"}
-        "values": outputs and target of one shape; "classes": outputs (B, K) with class numbers
+    compares : {"values", "moments", "classes", "anything"}
+        "values": outputs and target of one shape; "moments": two outputs for each target; "classes": outputs (B, K) with class numbers
         (B,) or probabilities (B, K); "anything": a callable of the user's, which decides itself.
     """
 
@@ -152,7 +187,7 @@ class Loss:
             If the shapes do not fit, or a callable cannot be weighted.
         """
         self.check_shapes(outputs, target)
-        if self.compares == "values" and target.dtype != outputs.dtype:
+        if self.compares in ("values", "moments") and target.dtype != outputs.dtype:
             target = target.to(outputs.dtype)
         if weight is not None:
             return self._weighted(outputs, target, weight)
@@ -179,12 +214,26 @@ class Loss:
                 "tensor. Return a tensor from forward, or give a loss of your own: "
                 "loss=lambda outputs, target: ..."
             )
+        if self.compares == "moments":
+            self._check_moment_shapes(outputs, target)
+            return
         if outputs.shape == target.shape:
             return
         if self.compares == "classes":
             self._check_class_shapes(outputs, target)
             return
         raise ValueError(_shape_sentence(outputs, target))
+
+    def _check_moment_shapes(self, outputs: torch.Tensor, target: torch.Tensor) -> None:
+        if outputs.ndim == target.ndim == 2 and outputs.shape[1] == 2 * target.shape[1]:
+            return
+        n_targets = target.shape[1] if target.ndim == 2 else 1
+        raise ValueError(
+            f"The module's output has shape {tuple(outputs.shape)} and the target "
+            f"{tuple(target.shape)}: {self.name} needs targets (B, K) and outputs (B, 2 K), K means "
+            f"and then K logarithms of variances. Let the module end with {2 * n_targets} outputs"
+            + ("." if target.ndim == 2 else ", and give the targets as y.reshape(-1, 1).")
+        )
 
     def _check_class_shapes(self, outputs: torch.Tensor, target: torch.Tensor) -> None:
         if outputs.ndim >= 2 and target.shape == outputs.shape[:1] + outputs.shape[2:]:
@@ -214,7 +263,7 @@ class Loss:
             If a target cannot be compared with such outputs.
         """
         self.check_shapes(outputs, y[: len(outputs)] if hasattr(outputs, "shape") else y)
-        if self.compares == "values":
+        if self.compares in ("values", "moments"):
             self._check_range(y, name)
             return y.to(outputs.dtype)
         if self.compares == "anything":
@@ -319,6 +368,7 @@ LOSSES: dict[str, tuple[Callable[..., nn.Module], Callable[..., torch.Tensor], s
     "huber": (nn.HuberLoss, _identity, "values"),
     "poisson": (PoissonLoss, torch.exp, "values"),
     "quantile": (QuantileLoss, _identity, "values"),
+    "gaussian": (GaussianLoss, _mean, "moments"),
     "log_loss": (nn.CrossEntropyLoss, _softmax, "classes"),
     "binary_log_loss": (nn.BCEWithLogitsLoss, torch.sigmoid, "values"),
 }
@@ -333,6 +383,8 @@ SYNONYMS = {
     "l1": "absolute_error",
     "smoothl1": "smooth_l1",
     "pinball": "quantile",
+    "gaussian_nll": "gaussian",
+    "nll": "gaussian",
     "cross_entropy": "log_loss",
     "crossentropy": "log_loss",
     "categorical_crossentropy": "log_loss",

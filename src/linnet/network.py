@@ -21,6 +21,56 @@ class Sin(nn.Module):
         return torch.sin(x)
 
 
+class PeriodicEmbedding(nn.Module):
+    """Cosines of each input at frequencies that are learned, next to the input itself.
+
+    ``[x, cos(2 pi (frequencies x + phases))]``: a network sees small differences of an input better
+    so (Gorishniy, Rubachev and Babenko 2022, 'On embeddings for numerical features in tabular deep
+    learning', eq. 3; with phases as in Holzmüller, Grinsztajn and Steinwart 2024, section 3).
+
+    Parameters
+    ----------
+    n_inputs : int
+        D.
+    n_frequencies : int, default=8
+        Cosines of each input, F. The output has D (1 + F) units.
+    scale : float, default=0.1
+        Standard deviation of the frequencies at the start, in periods for each unit of the input.
+    generator : torch.Generator, optional
+        Source of the random numbers; a fresh one, seeded by the system, by default.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from linnet.network import PeriodicEmbedding
+    >>> PeriodicEmbedding(3, n_frequencies=4)(torch.zeros(5, 3)).shape
+    torch.Size([5, 15])
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        n_frequencies: int = 8,
+        scale: float = 0.1,
+        generator: torch.Generator | None = None,
+    ):
+        super().__init__()
+        if generator is None:
+            generator = torch.Generator()
+            generator.seed()
+        shape = (n_inputs, n_frequencies)
+        self.frequencies = nn.Parameter(scale * torch.randn(shape, generator=generator))
+        self.phases = nn.Parameter(torch.rand(shape, generator=generator) - 0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        angles = 2 * math.pi * (x.unsqueeze(-1) * self.frequencies + self.phases)
+        return torch.cat([x, torch.cos(angles).flatten(1)], dim=1)
+
+    def extra_repr(self) -> str:
+        n_inputs, n_frequencies = self.frequencies.shape
+        return f"{n_inputs}, n_frequencies={n_frequencies}"
+
+
 # scikit-learn's four names (identity, logistic, tanh, relu) and PyTorch's.
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "identity": nn.Identity,

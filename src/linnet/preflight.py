@@ -25,6 +25,7 @@ def check_parameters(
     tol: float,
     patience: int | None,
     clip_grad_norm: float | None,
+    clip_grad_value: float | None,
     max_time: float | None,
     n_threads: int | None,
     on_epoch: object,
@@ -47,6 +48,7 @@ def check_parameters(
             ("tol", tol, positive, 0, "a number of 0 or more"),
             ("patience", patience, (*whole, type(None)), 1, "a whole number of 1 or more, or None"),
             ("clip_grad_norm", clip_grad_norm, (*positive, type(None)), 1e-300, "above 0, or None"),
+            ("clip_grad_value", clip_grad_value, (*positive, type(None)), 1e-300, "above 0, or None"),
             ("max_time", max_time, (*positive, type(None)), 0, "seconds, 0 or more, or None"),
             ("n_threads", n_threads, (*whole, type(None)), 1, "1 or more, or None"),
         )

@@ -22,13 +22,20 @@ class EpochBar:
     def __init__(self, epochs: int, n_rows: int):
         self._n_rows = n_rows
         self._done = 0
-        self._progress = Progress(
+        console = Console(stderr=True)
+        columns = [
             TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
-            BarColumn(bar_width=None),
             TextColumn("{task.fields[losses]}"),
-            TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+        ]
+        # A narrow terminal is told less, rather than words cut off.
+        if console.width >= 76:
+            columns.insert(1, BarColumn(bar_width=None))
+            columns.insert(3, TextColumn("{task.fields[speed]}"))
+        self._has_room = console.width >= 60
+        self._progress = Progress(
+            *columns,
+            console=console,
             # Ten times a second: drawing then takes no measurable share of the training.
             refresh_per_second=10,
         )
@@ -46,7 +53,7 @@ class EpochBar:
         self._done += 1
         curves = history.curves
         losses = f"loss {curves['train_loss'][-1]:.4g}"
-        if history.has_validation:
+        if history.has_validation and self._has_room:
             losses += f", validation {curves['validation_loss'][-1]:.4g}"
         recent = curves["seconds"][-20:]
         speed = f"{self._n_rows * len(recent) / max(sum(recent), 1e-9):,.0f} rows/s"

@@ -104,6 +104,7 @@ def train(
     scheduler: Any = None,
     scheduler_step: str = "epoch",
     clip_grad_norm: float | None = None,
+    clip_grad_value: float | None = None,
     max_time: float | None = None,
     random_state: Any = None,
     device: str | torch.device = "auto",
@@ -153,6 +154,8 @@ def train(
         When the scheduler is stepped.
     clip_grad_norm : float, optional
         Greatest Euclidean norm of a step's gradient.
+    clip_grad_value : float, optional
+        Greatest size of each number of a step's gradient; after `clip_grad_norm`, if both are given.
     max_time : float, optional
         Seconds after which the training ends, within an epoch too.
     random_state : int, numpy RandomState or Generator, torch.Generator, optional
@@ -200,7 +203,16 @@ def train(
     (5, 'epochs_done')
     """
     check_parameters(
-        module, epochs, batch_size, tol, patience, clip_grad_norm, max_time, n_threads, on_epoch
+        module,
+        epochs,
+        batch_size,
+        tol,
+        patience,
+        clip_grad_norm,
+        clip_grad_value,
+        max_time,
+        n_threads,
+        on_epoch,
     )
     if state is not None and not isinstance(state, TrainingState):
         raise TypeError(
@@ -249,6 +261,7 @@ def train(
             batch_size=batch_size,
             device=target_device,
             clip_grad_norm=clip_grad_norm,
+            clip_grad_value=clip_grad_value,
             batch_scheduler=per_batch,
         )
         bar = EpochBar(epochs, len(rows)) if progress else nullcontext()

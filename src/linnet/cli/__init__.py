@@ -56,6 +56,10 @@ def _options(
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one sentence and an exit code."""
+    # Else the first file that is opened would be taken for the closed stream.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     # A terminal or a pipe that knows few letters gets question marks for the others, not a fault.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")

@@ -157,6 +157,8 @@ def fit(
         raise typer.BadParameter(in_shell_words(str(fault))) from None
     check_writable(output, overwrite=force)
     check_other_file(output, file)
+    if output.suffix.lower() != ".linnet":
+        raise ValueError(f"{output}: models are written as .linnet. Give a name with this ending.")
 
     job = Job(
         file=file,

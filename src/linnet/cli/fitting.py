@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from linnet.cli import tables
-from linnet.cli.talk import counted, finite, print_table, say
+from linnet.cli.talk import cell, counted, finite, print_table, say
 from linnet.estimators import MLPClassifier, MLPRegressor
 from linnet.history import Outcome
 from linnet.model_file import save
@@ -23,6 +23,7 @@ from linnet.report import (
     task_of,
 )
 from linnet.table import Columns
+from linnet.table.values import is_date, is_text, reads_as_marked_number
 
 
 @dataclass
@@ -116,7 +117,9 @@ def _prepare(job: Job, table: pa.Table) -> tuple[pa.Table, np.ndarray, str, np.n
     """Return inputs, target, the task, and the numbers of the rows that are used."""
     tables.check_column(job.target, table, "target")
     X = _inputs(job, table)
-    tables.check_finite(X, job.settings["column_types"] or {})
+    types = job.settings["column_types"] or {}
+    tables.check_numbers(X, types)
+    _check_kind(job, table[job.target], types)
     kept = np.arange(table.num_rows)
     if job.drop_missing_target:
         kept = tables.rows_with_target(table, job.target)
@@ -196,6 +199,19 @@ def _inputs(job: Job, table: pa.Table) -> pa.Table:
     return table.select(names)
 
 
+def _check_kind(job: Job, target: pa.ChunkedArray, types: dict[str, str]) -> None:
+    """Raise ValueError for dates, and for text among numbers, unless they are to be classes."""
+    if job.task == "classification" or job.target in types:
+        return
+    if is_date(target.type):
+        raise ValueError(
+            f"The target {job.target!r} holds dates, which are no numbers to predict. Choose "
+            "another column with --target, or write numbers, such as days since the first."
+        )
+    if is_text(target.type):
+        tables.check_numbers(pa.table({job.target: target}), types)
+
+
 def _check_target(job: Job, y: np.ndarray, task: str) -> None:
     name, values = job.target, np.unique(y)
     is_number = y.dtype.kind in "iuf"
@@ -211,6 +227,12 @@ def _check_target(job: Job, y: np.ndarray, task: str) -> None:
         )
     if task == "classification" and len(values) > 0.5 * len(y) and len(y) > 10:
         instead = ", or write --task regression" if is_number else ""
+        marked = [] if is_number else [v for v in values.tolist() if reads_as_marked_number(v)]
+        if marked:
+            instead = (
+                f"; if these are numbers, write {marked[0]!r} with a decimal point and no other "
+                "mark"
+            )
         raise ValueError(
             f"The target {name!r} has {len(values)} different values in {len(y)} rows: too many "
             f"for classes. Choose another column with --target{instead}."
@@ -245,7 +267,7 @@ def _say_plan(
     job: Job, estimator: Any, X: pa.Table, y: np.ndarray, is_classes: bool, held_out: np.ndarray
 ) -> None:
     columns = Columns.fit(X, types=job.settings["column_types"])
-    rows = [[row["name"], row["type"], row["note"]] for row in columns.describe()]
+    rows = [[cell(row["name"]), row["type"], cell(row["note"])] for row in columns.describe()]
     print_table(["column", "type", "what is done"], rows, to_stderr=True)
     task = f"classification, {len(np.unique(y))} classes" if is_classes else "regression"
     say(f"Target {job.target}: {task}.")

@@ -45,6 +45,7 @@ def predict(
     from linnet.cli.writing import check_other_file, check_output, print_csv, write_table
     from linnet.model_file import load
 
+    output = None if str(output) == "-" else output
     if output is not None:
         check_output(output, overwrite=force)
         check_other_file(output, file)

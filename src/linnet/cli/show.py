@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from linnet.cli.options import Json, ModelFile
-from linnet.cli.talk import counted, figure, print_json, print_table, score_table
+from linnet.cli.talk import cell, counted, figure, print_json, print_table, score_table
 
 
 def show(model: ModelFile, as_json: Json = False) -> None:
@@ -35,7 +35,7 @@ def show(model: ModelFile, as_json: Json = False) -> None:
             "or fit the model again."
         ) from fault
     print_table(["", ""], rows, title=str(model))
-    told = [[row["name"], row["type"], row["note"]] for row in columns.describe()]
+    told = [[cell(row["name"]), row["type"], cell(row["note"])] for row in columns.describe()]
     if not columns.is_array:
         print_table(["column", "type", "what is done"], told, title="Columns")
     if score_rows:

@@ -15,7 +15,11 @@ import pyarrow.compute
 from linnet.cli.talk import counted, say
 from linnet.spelling import did_you_mean
 from linnet.table import read_table
-from linnet.table.values import numbers
+from linnet.table.inference import infer
+from linnet.table.values import is_known, is_text, numbers
+
+# The sum of the squares of a million errors of this size is still finite.
+_LARGEST_TARGET = 1e150
 
 
 @dataclass
@@ -27,6 +31,11 @@ def read(
     path: Path, *, encoding: str, delimiter: str | None, estimator: Any = None, types: Any = None
 ) -> pa.Table:
     """Read a table and say what was read; text columns as the model's fit read them."""
+    if str(path) == "-":
+        raise ValueError(
+            "Tables are read from files, not from standard input. Save the table, and give the "
+            "file's path."
+        )
     like = None if estimator is None else _Typed(_types_of(estimator))
     table = read_table(path, types=types, encoding=encoding, delimiter=delimiter, like=like)
     rows, columns = counted(table.num_rows, "row"), counted(table.num_columns, "column")
@@ -61,15 +70,17 @@ def check_column(name: str, table: pa.Table, role: str) -> None:
         )
 
 
-def check_finite(table: pa.Table, types: Mapping[str, str]) -> None:
-    """Raise ValueError, with column and row, where a column of numbers holds infinity.
+def check_numbers(table: pa.Table, types: Mapping[str, str]) -> None:
+    """Raise ValueError, with column and row, where numbers are infinite or stand beside text.
 
     A fit checks this too, but after a split that has changed the numbers of the rows.
     """
     for name in table.column_names:
-        is_number = pa.types.is_floating(table.schema.field(name).type)
-        if is_number and types.get(name, "number") == "number":
-            numbers(table[name].combine_chunks(), name)
+        column = table[name]
+        if pa.types.is_floating(column.type) and types.get(name, "number") == "number":
+            numbers(column.combine_chunks(), name)
+        elif is_text(column.type) and name not in types:
+            infer(name, column.combine_chunks(), None, drop_constant=False)
 
 
 def values_of(column: pa.ChunkedArray) -> np.ndarray:
@@ -92,9 +103,14 @@ def target_values(table: pa.Table, name: str, *, remedy: str) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the column is absent, or has missing or infinite values.
+        If the column is absent, or has missing, infinite or nested values.
     """
     check_column(name, table, "target")
+    if not is_known(table[name].type):
+        raise ValueError(
+            f"The target {name!r} holds {table[name].type} values. Choose a column of numbers, "
+            "text or booleans with --target."
+        )
     n_missing = table.num_rows - len(_filled(table[name]))
     if n_missing:
         raise ValueError(
@@ -109,6 +125,11 @@ def target_values(table: pa.Table, name: str, *, remedy: str) -> np.ndarray:
             f"The target {name!r} has {counted(len(infinite), 'infinite value')}, the first in row "
             f"{infinite[0]} (counted from 0). Leave these rows out of the file, or write finite "
             "numbers."
+        )
+    if y.dtype.kind == "f" and len(y) and np.abs(y).max() > _LARGEST_TARGET:
+        raise ValueError(
+            f"The target {name!r} holds {y[np.abs(y).argmax()]:.6g}, whose square no number can "
+            "hold. Write the target in a larger unit."
         )
     return y
 

@@ -29,6 +29,12 @@ def printable(text: object) -> str:
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in str(text))
 
 
+def cell(text: str, most: int = 160) -> str:
+    """Return a text of the user's as one line of a table, cut where it is very long."""
+    text = text.replace("\n", "\\n")
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, such as "1 row" or "1,030 rows"."""
     return f"{number:,} {noun}{'s' * (number != 1)}"

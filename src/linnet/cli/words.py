@@ -37,6 +37,9 @@ _WHOLE = {
     "early_stopping=False": "--validation-fraction 0",
     "`patience`": "--n-iter-no-change",
     " or a float among {inf}": "",
+    "a str among {'auto'} or ": "",
+    "X has no feature": "The model has no feature",
+    "features=(..., ...)": "--features a,b",
     # Who gives a table has no X and y.
     "column of X": "column",
 }

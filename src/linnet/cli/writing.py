@@ -64,6 +64,12 @@ def _write_csv(table: pa.Table, target: Any, delimiter: str) -> None:
 
 def _plain(table: pa.Table) -> pa.Table:
     # The CSV writer knows no dictionaries.
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_nested(column.type):
+            raise ValueError(
+                f"Column {name!r} holds {column.type} values, which CSV has no place for. Write a "
+                ".parquet file with -o, or only the predictions with --only-predictions."
+            )
     columns = [
         column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
         for column in table.columns

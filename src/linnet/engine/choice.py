@@ -6,8 +6,7 @@ import torch
 from torch import nn
 
 from linnet.data import Rows, Stream
-from linnet.engine.native_engine import NativeEngine, is_slower, why_not
-from linnet.engine.program import is_chain
+from linnet.engine.native_engine import NativeEngine, why_not
 from linnet.engine.torch_engine import TorchEngine
 from linnet.losses import Loss
 from linnet.spelling import check_choice
@@ -49,11 +48,6 @@ def choose(
     check_choice("engine", engine, ENGINES)
     if engine == "torch":
         return TorchEngine, "engine='torch' was asked for."
-    if engine == "auto" and not is_chain(module):
-        return TorchEngine, (
-            f"PyTorch, for the forward of {type(module).__name__} is Python code, which it calls "
-            "for each batch (engine='native' traces it once)."
-        )
     faults = why_not(module, loss, optimizer, rows, device)
     if engine == "native":
         if faults:
@@ -64,9 +58,6 @@ def choose(
         return NativeEngine, "engine='native' was asked for."
     if faults:
         return TorchEngine, f"PyTorch, for {'; '.join(faults)}."
-    slower = is_slower(module)
-    if slower:
-        return TorchEngine, f"PyTorch, for {slower}."
     return NativeEngine, "Every layer, the loss and the optimizer are known to the native engine."
 
 

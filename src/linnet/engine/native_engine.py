@@ -10,27 +10,31 @@ import importlib.util
 import math
 import time
 from dataclasses import dataclass
+from operator import is_
 from typing import Any
 
 import torch
 from torch import nn
 
 from linnet.data import Rows, Stream
-from linnet.engine.program import Program, has_hooks, trace
+from linnet.engine.program import Program
 from linnet.engine.torch_engine import TorchEngine
+from linnet.engine.torch_engine import predict as predict_by_torch
+from linnet.engine.tracing import has_hooks, is_chain, trace
 from linnet.history import EpochResult
-from linnet.losses import Loss, PoissonLoss, QuantileLoss
+from linnet.losses import GaussianLoss, Loss, PoissonLoss, QuantileLoss
 
-# Codes shared with native/kernels.hpp.
+# Codes shared with native/kernels.hpp, and the attribute that holds the loss's knob.
 _LOSSES: dict[type, tuple[int, str | None]] = {
     nn.MSELoss: (0, None),
     nn.L1Loss: (1, None),
     nn.SmoothL1Loss: (2, "beta"),
     nn.HuberLoss: (3, "delta"),
-    nn.CrossEntropyLoss: (4, None),
+    nn.CrossEntropyLoss: (4, "label_smoothing"),
     nn.BCEWithLogitsLoss: (5, None),
     PoissonLoss: (6, None),
     QuantileLoss: (7, "quantile"),
+    GaussianLoss: (8, None),
 }
 _SGD, _ADAM, _ADAMW = range(3)
 _SOLVERS: dict[type, int] = {
@@ -39,15 +43,12 @@ _SOLVERS: dict[type, int] = {
     torch.optim.AdamW: _ADAMW,
 }
 
-# Width from which PyTorch was as fast or faster on one thread (784-1024-1024-10, batches of 512).
-_NARROWER_THAN = 1024
-
 
 @dataclass
 class NativeEngine:
     """Trains and evaluates a network in the native module.
 
-    The attributes are those of `TorchEngine`; `plan` says beforehand whether it can.
+    The attributes are those of `TorchEngine`; `why_not` says beforehand whether it can.
     """
 
     module: nn.Module
@@ -57,57 +58,49 @@ class NativeEngine:
     batch_size: int
     device: torch.device
     clip_grad_norm: float | None = None
+    clip_grad_value: float | None = None
     batch_scheduler: Any = None
     name = "native"
 
     def __post_init__(self) -> None:
-        from linnet import _native
-
         assert isinstance(self.rows, Rows)
         program, faults = trace(self.module, self.rows.X.shape[1])
         assert program is not None, faults
         self._parameters = program.parameters
         self._groups = _group_of(self.optimizer)
-        is_double = program.parameters[0].dtype == torch.float64
-        kind = _native.Network64 if is_double else _native.Network32
         self._trained = [p.requires_grad and p in self._groups for p in program.parameters]
-        self._network = kind(
-            program.heights,
-            program.nodes,
-            program.output,
-            [matrix(p) for p in program.parameters],
-            self._trained,
-            [self._groups.get(p, 0) for p in program.parameters],
+        self._network = build(
+            program, self._trained, [self._groups.get(p, 0) for p in program.parameters]
         )
-        self._code, self._p0 = _loss_code(self.loss)
         self._solver = _SOLVERS[type(self.optimizer)]
         self._n_threads = torch.get_num_threads()
         self._arrays = _arrays(self.rows)
+        self._states: list[Any] = []
+        self._counted: list[float] = []
 
     def epoch(
         self, order: torch.Tensor | None, seed: int, deadline: float = math.inf
     ) -> EpochResult:
         """Train on every row once; see `TorchEngine.epoch`."""
         self.module.train()
-        self._code, self._p0 = _loss_code(self.loss)  # on_epoch may have changed its knob
         order = torch.arange(len(self.rows)) if order is None else order
         groups = self._plan_steps()
         self._hand_over_state()
-        left = min(deadline - time.monotonic(), 1e9)
         total, norm, n_rows, n_steps = self._network.train_epoch(
             *self._arrays,
             order.numpy(),
-            self._code,
-            self._p0,
-            self.loss.is_sum,
+            _loss_tuple(self.loss, self.rows),
             self._solver,
             groups,
             self.batch_size,
             self.clip_grad_norm or 0.0,
+            self.clip_grad_value or 0.0,
+            seed,
             self._n_threads,
-            left,
+            min(deadline - time.monotonic(), 1e9),
         )
         self._count_steps(n_steps)
+        self._network.raise_interruption()
         rate = groups[min(n_steps, len(groups)) - 1][0][0]
         return EpochResult(total / max(1, n_rows), norm, rate, n_rows)
 
@@ -119,7 +112,10 @@ class NativeEngine:
             )
             return worker.evaluate(rows)
         self.module.eval()
-        total = self._network.evaluate(*_arrays(rows), self._code, self._p0, self.loss.is_sum)
+        total = self._network.evaluate(
+            *_arrays(rows), _loss_tuple(self.loss, rows), self._n_threads
+        )
+        self._network.raise_interruption()
         return total / len(rows)
 
     def _plan_steps(self) -> list[list[tuple]]:
@@ -136,37 +132,56 @@ class NativeEngine:
 
     def _hand_over_state(self) -> None:
         """Point the native module at the optimizer's tensors, made where they are missing."""
+        states = [
+            self._state(number, parameter)
+            for number, parameter in enumerate(self._parameters)
+            if self._trained[number]
+        ]
+        # The user may have given the optimizer another state since the last epoch.
+        known = [tensor for _, tensors, _ in states for tensor in tensors]
+        is_same = len(known) == len(self._states) and all(map(is_, known, self._states))
+        if is_same and self._counted == [count for _, _, count in states]:
+            return
+        self._states = known
         self._network.clear_states()
-        for number, parameter in enumerate(self._parameters):
-            if not self._trained[number]:
-                continue
-            group = self.optimizer.param_groups[self._groups[parameter]]
-            if self._solver == _SGD and not group["momentum"]:
-                continue
+        for number, tensors, count in states:
+            arrays = [None if t is None else matrix(t) for t in tensors]
+            self._network.set_state(number, *arrays, count)
+
+    def _state(
+        self, number: int, parameter: torch.Tensor
+    ) -> tuple[int, tuple[torch.Tensor | None, ...], float]:
+        """Return a parameter's number, its moments, and how many steps they have seen."""
+        group = self.optimizer.param_groups[self._groups[parameter]]
+        if self._solver == _SGD:
+            if not group["momentum"]:
+                return number, (None, None, None), 0.0
             state = self.optimizer.state[parameter]
-            if self._solver == _SGD:
-                is_first = state.get("momentum_buffer") is None
-                if is_first:
-                    state["momentum_buffer"] = torch.zeros_like(parameter)
-                first = matrix(state["momentum_buffer"])
-                self._network.set_state(number, first, None, None, 0.0 if is_first else 1.0)
-                continue
-            if not state:
-                state["step"] = torch.tensor(0.0)
-                state["exp_avg"] = torch.zeros_like(parameter)
-                state["exp_avg_sq"] = torch.zeros_like(parameter)
-                if group["amsgrad"]:
-                    state["max_exp_avg_sq"] = torch.zeros_like(parameter)
-            first, second = matrix(state["exp_avg"]), matrix(state["exp_avg_sq"])
-            greatest = matrix(state["max_exp_avg_sq"]) if group["amsgrad"] else None
-            self._network.set_state(number, first, second, greatest, float(state["step"]))
+            is_first = state.get("momentum_buffer") is None
+            if is_first:
+                state["momentum_buffer"] = torch.zeros_like(parameter)
+            return number, (state["momentum_buffer"], None, None), 0.0 if is_first else 1.0
+        state = self.optimizer.state[parameter]
+        if not state:
+            state["step"] = torch.tensor(0.0)
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+        if group["amsgrad"] and "max_exp_avg_sq" not in state:
+            state["max_exp_avg_sq"] = torch.zeros_like(parameter)
+        greatest = state["max_exp_avg_sq"] if group["amsgrad"] else None
+        return number, (state["exp_avg"], state["exp_avg_sq"], greatest), float(state["step"])
 
     def _count_steps(self, n_steps: int) -> None:
         if self._solver == _SGD:
+            self._counted = []
             return
+        counts = []
         for number, parameter in enumerate(self._parameters):
             if self._trained[number]:
-                self.optimizer.state[parameter]["step"] += n_steps
+                step = self.optimizer.state[parameter]["step"]
+                step += n_steps
+                counts.append(float(step))
+        self._counted = counts
 
 
 def why_not(
@@ -200,15 +215,9 @@ def why_not(
     faults += untraceable
     if program is not None:
         faults += _parameter_faults(module, program, rows)
+    if program is not None and not faults and not is_chain(module):
+        faults += _trace_faults(module, program, rows.X)
     return faults
-
-
-def is_slower(module: nn.Module) -> str | None:
-    """Return the reason why PyTorch trains a module faster, if it does."""
-    widest = max((max(p.shape, default=1) for p in module.parameters()), default=1)
-    if widest >= _NARROWER_THAN:
-        return f"layers of {widest} units are faster in PyTorch"
-    return None
 
 
 def _loss_faults(loss: Loss, rows: Rows) -> list[str]:
@@ -217,15 +226,16 @@ def _loss_faults(loss: Loss, rows: Rows) -> list[str]:
         return [f"the loss {loss.name} has hooks"]
     if type(function) not in _LOSSES:
         return [f"the loss {loss.name} is not known to the native engine"]
-    if getattr(function, "weight", None) is not None:
-        return [f"the loss {loss.name} has class weights"]
-    if getattr(function, "pos_weight", None) is not None:
-        return [f"the loss {loss.name} has pos_weight"]
+    if isinstance(function, nn.BCEWithLogitsLoss):
+        if function.weight is not None:
+            return [f"the loss {loss.name} has a weight for each number"]
+        if function.pos_weight is not None and function.pos_weight.ndim > 1:
+            return [f"the loss {loss.name} has a pos_weight of {function.pos_weight.ndim} dimensions"]
     if getattr(function, "reduction", "mean") not in ("mean", "sum"):
         return [f"the loss {loss.name} has reduction={function.reduction!r}"]
     if isinstance(function, nn.CrossEntropyLoss):
-        if function.label_smoothing or rows.y.ndim != 1:
-            return ["the cross-entropy has smoothed labels or probabilities as targets"]
+        if rows.y.ndim != 1 or rows.y.is_floating_point():
+            return ["the cross-entropy has probabilities as targets"]
         if rows.y.numel() and int(rows.y.min()) < 0:
             return ["the cross-entropy ignores some rows"]
     elif rows.y.ndim != 2:
@@ -267,14 +277,62 @@ def _parameter_faults(module: nn.Module, program: Program, rows: Rows) -> list[s
             faults.append(f"{name}: has hooks")
     if not program.parameters:
         faults.append("the module has no layers")
-    elif rows.y.ndim == 2 and rows.y.shape[1] != program.heights[program.output]:
-        faults.append("the outputs do not have the shape of the targets")
     return faults
 
 
-def _loss_code(loss: Loss) -> tuple[int, float]:
-    code, knob = _LOSSES[type(loss.function)]
-    return code, 0.0 if knob is None else float(getattr(loss.function, knob))
+def _loss_tuple(loss: Loss, rows: Rows) -> tuple[int, float, Any, bool]:
+    """Return the code of a loss, its knob, the weights of classes, and whether it is a sum."""
+    function: Any = loss.function
+    code, knob = _LOSSES[type(function)]
+    weight = getattr(function, "weight", None)
+    weight = getattr(function, "pos_weight", None) if weight is None else weight
+    if weight is not None:
+        weight = weight.detach().to(rows.X.dtype).expand(_n_classes(weight, rows)).contiguous().numpy()
+    return code, 0.0 if knob is None else float(getattr(function, knob)), weight, loss.is_sum
+
+
+def _n_classes(weight: torch.Tensor, rows: Rows) -> int:
+    return weight.numel() if rows.y.ndim == 1 else rows.y.shape[1]
+
+
+def build(program: Program, trained: list[bool], groups: list[int]) -> Any:
+    """Return the native network of a program, over the parameters' own memory."""
+    from linnet import _native
+
+    is_double = program.parameters[0].dtype == torch.float64
+    return (_native.Network64 if is_double else _native.Network32)(
+        program.heights,
+        program.nodes,
+        program.output,
+        [matrix(p) for p in program.parameters],
+        trained,
+        groups,
+        [counter.reshape(1).numpy() for counter in program.counters],
+    )
+
+
+# Rows on which a traced module and its program are compared.
+_COMPARED_ROWS = 16
+
+
+def _trace_faults(module: nn.Module, program: Program, X: torch.Tensor) -> list[str]:
+    """Compare a program with the module that it was traced from, on a few rows.
+
+    A forward may draw random numbers, look at the type of its input or change a tensor in place;
+    tracing sees none of that.
+    """
+    x = X[:_COMPARED_ROWS].contiguous()
+    network = build(program, [False] * len(program.parameters), [0] * len(program.parameters))
+    found = torch.empty(len(x), program.heights[program.output], dtype=x.dtype)
+    network.predict(x.numpy(), found.numpy(), 1)
+    tolerance = 1e-9 if x.dtype == torch.float64 else 1e-3
+    for _ in range(2):
+        expected = predict_by_torch(module, x)
+        if expected.shape != found.shape or not torch.allclose(
+            expected, found, rtol=tolerance, atol=tolerance * float(found.abs().max()), equal_nan=True
+        ):
+            return ["its forward does not do the same each time that it is called"]
+    return []
 
 
 def _group_of(optimizer: torch.optim.Optimizer) -> dict[torch.Tensor, int]:

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from linnet.engine import torch_engine
-from linnet.engine.native_engine import is_slower, matrix
-from linnet.engine.program import has_hooks, is_chain, trace
+from linnet.engine.native_engine import build
+from linnet.engine.tracing import has_hooks, is_chain, trace
 
 
 class Predictor:
@@ -34,7 +34,7 @@ class Predictor:
         self._network: Any = None
         # A network has one set of buffers: calls from several threads take turns.
         self._lock = threading.Lock()
-        if importlib.util.find_spec("linnet._native") is None or is_slower(module):
+        if importlib.util.find_spec("linnet._native") is None:
             return
         if not is_chain(module):
             return
@@ -46,19 +46,9 @@ class Predictor:
             return
         if len(dtypes) > 1 or not dtypes <= {torch.float32, torch.float64}:
             return
-        from linnet import _native
-
-        kind = _native.Network64 if torch.float64 in dtypes else _native.Network32
-        self._n_outputs = program.heights[program.output]
         n = len(program.parameters)
-        self._network = kind(
-            program.heights,
-            program.nodes,
-            program.output,
-            [matrix(p) for p in program.parameters],
-            [False] * n,
-            [0] * n,
-        )
+        self._n_outputs = program.heights[program.output]
+        self._network = build(program, [False] * n, [0] * n)
 
     def is_of(self, module: nn.Module) -> bool:
         """Whether the module still has the layers and the memory that this was made for."""
@@ -70,7 +60,8 @@ class Predictor:
             return torch_engine.predict(module, X)
         outputs = torch.empty(len(X), self._n_outputs, dtype=X.dtype)
         with self._lock:
-            self._network.predict(X.contiguous().numpy(), outputs.numpy())
+            self._network.predict(X.contiguous().numpy(), outputs.numpy(), torch.get_num_threads())
+            self._network.raise_interruption()
         return outputs
 
 

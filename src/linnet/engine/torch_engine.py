@@ -35,6 +35,8 @@ class TorchEngine:
     batch_size : int
     clip_grad_norm : float or None
         Greatest Euclidean norm that a step's gradient may have.
+    clip_grad_value : float or None
+        Greatest size that a number of it may have.
     batch_scheduler : torch.optim.lr_scheduler.LRScheduler or None
         Stepped after every batch.
     """
@@ -46,6 +48,7 @@ class TorchEngine:
     batch_size: int
     device: torch.device
     clip_grad_norm: float | None = None
+    clip_grad_value: float | None = None
     batch_scheduler: Any = None
     _norm: torch.Tensor | None = field(default=None, init=False)  # of the last clipped gradient
     name = "torch"
@@ -106,6 +109,10 @@ class TorchEngine:
         loss.backward()
         if self.clip_grad_norm is not None:
             self._norm = nn.utils.clip_grad_norm_(self._parameters(), self.clip_grad_norm)
+        if self.clip_grad_value is not None:
+            if self.clip_grad_norm is None:
+                self._norm = torch.as_tensor(_gradient_norm(self._parameters()))
+            nn.utils.clip_grad_value_(self._parameters(), self.clip_grad_value)
         return loss
 
     def _parameters(self) -> list[nn.Parameter]:

@@ -64,7 +64,8 @@ CONSTRAINTS: dict[str, list] = {
     "clip_grad_norm": [_POSITIVE, None],
     "max_time": [Interval(Real, 0, None, closed="left"), None],
     "engine": [StrOptions(set(ENGINES))],
-    "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+    # Each takes memory for its stack; far more of them than that and the process dies.
+    "n_threads": [Interval(Integral, 1, 1024, closed="both"), None],
 }
 
 # What people write who come from elsewhere, and what it is called here.

@@ -103,8 +103,17 @@ def _columns_of(path: Path, name: str, array: np.ndarray, *, is_alone: bool) -> 
 
 
 def _column(path: Path, name: str, values: np.ndarray) -> pa.Array:
+    if values.ndim > 1:
+        raise ValueError(
+            f"{path} holds {values[0].shape} values in each place of {name!r}, and a table one: "
+            "save each as a field of its own."
+        )
     native = values.astype(values.dtype.newbyteorder("="), copy=False)
     try:
+        if native.dtype.kind == "S":
+            native = np.char.decode(native, "utf-8")
+        elif native.dtype == np.longdouble:
+            native = native.astype(np.float64)
         return pa.array(native)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise ValueError(

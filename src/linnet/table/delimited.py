@@ -48,6 +48,9 @@ def read_delimited(
     if not any(line.strip() for line in head):
         raise ValueError(f"{path} is empty: give a file with a line of names and lines of values.")
     layout = _layout(path, head, delimiter)
+    # Arrow has an error of its own where the header's line is the last and not ended.
+    if len(head) <= layout.n_lines:
+        raise ValueError(f"{path} has a header and no rows: add at least one row of values.")
     try:
         table = _parse(path, layout, encoding, types)
     except (pa.ArrowInvalid, OSError) as error:

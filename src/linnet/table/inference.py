@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from linnet.table.values import (
     is_text,
     numbers,
     read_as_dates,
+    reads_as_marked_number,
     reads_as_number,
 )
 
@@ -99,6 +101,7 @@ def infer(name: str, column: pa.Array, asked: str | None, *, drop_constant: bool
             if note:
                 if reads_as_number(labels).all():
                     note += f"; all read as numbers, which types={{{name!r}: 'number'}} takes"
+                note += _misread_note(labels)
                 return Inferred("identifier", note)
         value = labels[0] if labels else ""
     else:
@@ -161,3 +164,13 @@ def _identifier_note(n_known: int, n_different: int) -> str:
     if n_different == n_known:
         return f"left out: all {n_known} values differ"
     return f"left out: {n_different} of {n_known} values differ, too few repeat"
+
+
+def _misread_note(labels: list[str]) -> str:
+    """Say how numbers and dates are to be written, where the texts are likely to be such."""
+    for text in labels:
+        if re.fullmatch(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b.*", text):
+            return f"; if {text!r} is a date, write it as 2024-12-31"
+        if reads_as_marked_number(text):
+            return f"; if {text!r} is a number, write it with a decimal point and no other mark"
+    return ""

@@ -5,6 +5,7 @@ A missing value is null in Arrow, and also NaN, an empty text, and whatever stan
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ TRUE_WORDS = ("true", "yes", "t", "y")
 FALSE_WORDS = ("false", "no", "f", "n")
 
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_MARKED_NUMBER = r"[+-]?\d+([.,' \u00a0\u2009\u202f]\d+)+"
 _DATE = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?$"
 _TICKS_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _SECONDS_PER_DAY = 86400.0
@@ -190,6 +192,11 @@ def reads_as_number(labels: list[str]) -> np.ndarray:
     """Tell for each text whether it reads as a number. Returns booleans of shape (len(labels),)."""
     text = pc.utf8_trim_whitespace(pa.array(labels, pa.string()))
     return pc.match_substring_regex(text, _NUMBER).to_numpy(zero_copy_only=False)
+
+
+def reads_as_marked_number(text: str) -> bool:
+    """Tell whether a text reads as a number but for its decimal comma or its thousands' marks."""
+    return re.fullmatch(_MARKED_NUMBER, text.strip()) is not None
 
 
 def read_as_dates(labels: list[str]) -> bool:
