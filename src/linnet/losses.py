@@ -197,6 +197,11 @@ class Loss:
             if self.compares == "classes":
                 self._check_class_numbers(target, outputs.shape[1], "The target")
             raise
+        if not isinstance(loss, torch.Tensor):
+            raise TypeError(
+                f"The loss {self.name} gives a {type(loss).__name__}; it has to give a tensor that "
+                "torch's functions compute from the module's output."
+            )
         return loss if loss.ndim == 0 else self._rows(loss, len(target)).mean()
 
     def check_shapes(self, outputs: Any, target: torch.Tensor) -> None:
@@ -335,9 +340,10 @@ class Loss:
         return getattr(self.function, "reduction", "mean") in ("sum", "batchmean")
 
     def _rows(self, loss: torch.Tensor, n_rows: int) -> torch.Tensor:
-        if loss.ndim == 0 or len(loss) != n_rows:
+        if not isinstance(loss, torch.Tensor) or loss.ndim == 0 or len(loss) != n_rows:
+            shape = f"value of shape {tuple(loss.shape)}" if hasattr(loss, "shape") else f"{loss!r}"
             raise ValueError(
-                f"The loss {self.name} gives a value of shape {tuple(loss.shape)} for {n_rows} "
+                f"The loss {self.name} gives a {shape} for {n_rows} "
                 "rows; with sample_weight it has to give one value a row, shape (B,). Return the "
                 "row losses without averaging, or leave sample_weight out."
             )

@@ -11,12 +11,16 @@ from sklearn.base import RegressorMixin
 from torch import nn
 
 from linnet import losses
+from linnet.engine.placement import threads
 from linnet.estimators.fitting import NetworkEstimator, Target
+from linnet.estimators.scores import r2_scorer
 from linnet.estimators.targets import RegressionTarget, check_regression_target
 
 
 class NetworkRegressor(RegressorMixin, NetworkEstimator):
     """A regressor around a network."""
+
+    _scorer = staticmethod(r2_scorer)
 
     def _read_target(self, y: Any, name: str) -> np.ndarray:
         return check_regression_target(y, name)
@@ -91,7 +95,11 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
             If X does not have the columns of the fit, or holds NaN or infinity.
         """
         outputs = self._outputs(X)
-        return self.target_.decode(self._loss(self.target_).link(outputs).numpy())
+        return self._predictions(outputs, self.target_)
+
+    def _predictions(self, outputs: torch.Tensor, target: RegressionTarget) -> np.ndarray:
+        with threads():
+            return target.decode(self._loss(target).link(outputs).numpy())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
