@@ -22,7 +22,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest import mock
 
-from linnet import cli
+from linnet.cli import app as cli
 
 FOLDER = Path(__file__).parent / "commands"
 EXAMPLES = Path(__file__).parents[1] / "examples"

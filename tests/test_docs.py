@@ -51,7 +51,7 @@ def test_each_public_name_has_a_page_that_says_what_its_docstring_says():
 
 def test_each_command_has_a_page_with_todays_help():
     commands = script("make_commands")
-    from linnet.cli import app
+    from linnet.cli.app import app
 
     assert sorted(commands.COMMANDS) == sorted(c.callback.__name__ for c in app.registered_commands)
     helps = commands.helps()
