@@ -50,6 +50,7 @@ OF_TUTORIAL = (
     PYTORCH,
     SCIKIT_LEARN,
     JAX,
+    Contestant("JAX, lax.scan, shuffling within", "jax_scan", knob="shuffle within"),
     Contestant("JAX, lax.scan, compilation included", "jax_scan", knob="compile each time"),
     Contestant("skorch", "skorch_net"),
     Contestant("Lightning", "lightning_trainer"),

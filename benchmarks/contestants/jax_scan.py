@@ -1,7 +1,7 @@
 """JAX: the whole training is one compiled program, a scan over epochs of scans over steps.
 
-The orders of the rows are drawn by NumPy: `jax.random.permutation` within the program made the
-training twice as long. Adam is optax's.
+The orders of the rows are drawn by NumPy beforehand, or, with the knob "shuffle within", by
+`jax.random.permutation` in each epoch of the program, as one would write it first. Adam is optax's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def prepare(
         inputs = jax.ShapeDtypeStruct(X.shape, jnp.float32)
         targets = jax.ShapeDtypeStruct(y.shape, jnp.float32)
         orders = jax.ShapeDtypeStruct((problem.epochs, problem.rows), jnp.int32)
-        program = jax.jit(lambda *arguments: _training(problem, *arguments))
+        program = jax.jit(lambda *a: _training(problem, *a, shuffles=knob == "shuffle within"))
         return program.lower(jax.random.key(0), inputs, targets, orders).compile()
 
     ready = None if knob == "compile each time" else compiled()
@@ -70,7 +70,14 @@ def _initial(problem: Problem, key: jax.Array) -> Parameters:
     return parameters
 
 
-def _training(problem: Problem, key: jax.Array, X: jax.Array, y: jax.Array, orders: jax.Array):
+def _training(
+    problem: Problem,
+    key: jax.Array,
+    X: jax.Array,
+    y: jax.Array,
+    orders: jax.Array,
+    shuffles: bool,
+):
     """Return the trained parameters and the mean loss of each epoch; orders are (E, N)."""
     adam = optax.adam(problem.learning_rate)
     B, N = problem.batch_size, problem.rows
@@ -86,6 +93,8 @@ def _training(problem: Problem, key: jax.Array, X: jax.Array, y: jax.Array, orde
         return (optax.apply_updates(parameters, update), moments), loss
 
     def epoch(state, order):
+        if shuffles:
+            order = jax.random.permutation(jax.random.fold_in(key, order[0]), N)
         inputs, targets = X[order], y[order]
         batches = [a[: whole * B].reshape(whole, B, -1) for a in (inputs, targets)]
         state, losses = jax.lax.scan(step, state, tuple(batches))
@@ -94,6 +103,8 @@ def _training(problem: Problem, key: jax.Array, X: jax.Array, y: jax.Array, orde
             losses = jnp.append(losses, last)
         return state, losses.mean()
 
+    if shuffles:
+        orders = jnp.arange(problem.epochs)[:, None]
     parameters = _initial(problem, key)
     (parameters, _), losses = jax.lax.scan(epoch, (parameters, adam.init(parameters)), orders)
     return parameters, losses

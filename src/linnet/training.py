@@ -351,6 +351,9 @@ def _loop(
     start = _copy_weights(module)
     if state.best_weights is None:
         state.best_weights = _copy_weights(module)  # where nothing better comes
+    # Natively nothing but the engine touches the weights, so that one look shows them all the time.
+    is_native = isinstance(worker, NativeEngine) and on_epoch is None
+    live = module.state_dict() if is_native else None
     history.outcome, n_before = None, history.n_epochs
     try:
         for _ in range(epochs):
@@ -369,7 +372,7 @@ def _loop(
                 seconds=time.perf_counter() - started,
             )
             monitored = result.loss if validation is None else loss
-            outcome = _judge(state, module, result, monitored, tol)
+            outcome = _judge(state, module, live, result, monitored, tol)
             if outcome is None and epoch_scheduler is not None:
                 _step_scheduler(epoch_scheduler, optimizer, monitored, state)
             if show is not None:
@@ -426,7 +429,12 @@ def _restore(
 
 
 def _judge(
-    state: TrainingState, module: nn.Module, result: EpochResult, monitored: float, tol: float
+    state: TrainingState,
+    module: nn.Module,
+    live: Weights | None,
+    result: EpochResult,
+    monitored: float,
+    tol: float,
 ) -> Outcome | None:
     """Count stale epochs and keep the best weights; say so where a number is not finite."""
     # The loss of an epoch was measured before its last step: that step may have broken the weights.
@@ -434,7 +442,8 @@ def _judge(
         return Outcome.NOT_FINITE
     state.stale_epochs = 0 if monitored < state.best_loss - tol else state.stale_epochs + 1
     if monitored < state.best_loss:
-        state.best_weights = _copy_weights(module, state.best_weights)
+        weights = module.state_dict() if live is None else live
+        state.best_weights = _copied(weights, state.best_weights)
         state.best_loss = monitored
     return None
 
@@ -541,9 +550,12 @@ def _gives_finite(worker: TorchEngine | NativeEngine) -> bool:
     return not isinstance(outputs, torch.Tensor) or bool(torch.isfinite(outputs).all())
 
 
-def _copy_weights(module: nn.Module, into: Weights | None = None) -> Weights:
+def _copy_weights(module: nn.Module) -> Weights:
+    return _copied(module.state_dict())
+
+
+def _copied(weights: Weights, into: Weights | None = None) -> Weights:
     """Copy a module's state, over an earlier copy of it where there is one."""
-    weights = module.state_dict()
     values = list(weights.values())
     if into is not None and into.keys() == weights.keys() and all(map(torch.is_tensor, values)):
         for copied, value in zip(into.values(), values, strict=True):

@@ -10,7 +10,6 @@ import importlib.util
 import math
 import time
 from dataclasses import dataclass
-from operator import is_
 from typing import Any
 
 import torch
@@ -76,35 +75,37 @@ class NativeEngine:
         self._solver = _SOLVERS[type(self.optimizer)]
         work = self.batch_size * sum(p.numel() for p in program.parameters)
         self._threads = ThreadCount(torch.get_num_threads(), work)
-        self._arrays = _arrays(self.rows)
+        self._arrays, self._n_rows = _arrays(self.rows), len(self.rows)
         self._modules = list(self.module.modules())
-        self._states: list[Any] = []  # the optimizer's tensors that the network knows
-        self._counts: list[Any] = []  # its counts of steps, as arrays over the same memory
+        self._classes = _class_weights(self.loss, self.rows)
+        self._states: list[tuple[torch.Tensor, dict[str, Any], list[str]]] = []
+        self._moments: list[torch.Tensor] = []  # those that the network knows
+        self._counts: list[Any] = []  # the optimizer's counts of steps, as arrays over its memory
 
     def epoch(
         self, order: torch.Tensor | None, seed: int, deadline: float = math.inf
     ) -> EpochResult:
         """Train on every row once; see `TorchEngine.epoch`."""
-        assert isinstance(self.rows, Rows)
         if not all(module.training for module in self._modules):
             self.module.train()
-        order = torch.arange(len(self.rows)) if order is None else order
+        order = torch.arange(self._n_rows) if order is None else order
         groups = self._plan_steps()
         self._hand_over_state()
-        with self._threads.measured() as n_threads:
-            total, norm, n_rows, n_steps, is_finite = self._network.train_epoch(
-                *self._arrays,
-                order.numpy(),
-                _loss_tuple(self.loss, self.rows),
-                self._solver,
-                groups,
-                self.batch_size,
-                self.clip_grad_norm or 0.0,
-                self.clip_grad_value or 0.0,
-                seed,
-                n_threads,
-                min(deadline - time.monotonic(), 1e9),
-            )
+        n_threads, started = self._threads.choose(), time.perf_counter()
+        total, norm, n_rows, n_steps, is_finite = self._network.train_epoch(
+            *self._arrays,
+            order.numpy(),
+            self._loss_tuple(),
+            self._solver,
+            groups,
+            self.batch_size,
+            self.clip_grad_norm or 0.0,
+            self.clip_grad_value or 0.0,
+            seed,
+            n_threads,
+            min(deadline - time.monotonic(), 1e9),
+        )
+        self._threads.took(time.perf_counter() - started)
         for count in self._counts:
             count += n_steps
         self._network.raise_interruption()
@@ -119,9 +120,7 @@ class NativeEngine:
             )
             return worker.evaluate(rows)
         self.module.eval()
-        total = self._network.evaluate(
-            *_arrays(rows), _loss_tuple(self.loss, rows), torch.get_num_threads()
-        )
+        total = self._network.evaluate(*_arrays(rows), self._loss_tuple(), torch.get_num_threads())
         self._network.raise_interruption()
         return total / len(rows)
 
@@ -137,49 +136,55 @@ class NativeEngine:
             self.batch_scheduler.step()
         return steps
 
+    def _loss_tuple(self) -> tuple[int, float, Any, bool]:
+        """Return the code of the loss, its knob, weights of classes, and whether it is a sum."""
+        code, knob = _LOSSES[type(self.loss.function)]
+        value = 0.0 if knob is None else float(getattr(self.loss.function, knob))
+        return code, value, self._classes, self.loss.is_sum
+
     def _hand_over_state(self) -> None:
         """Point the native module at the optimizer's tensors, made where they are missing."""
-        states = [
-            self._state(number, parameter)
-            for number, parameter in enumerate(self._parameters)
-            if self._trained[number]
-        ]
-        # The user may have given the optimizer another state since the last epoch.
-        tensors = [tensor for _, moments, count, _ in states for tensor in (*moments, count)]
-        if len(tensors) == len(self._states) and all(map(is_, tensors, self._states)):
+        all_states, moments = self.optimizer.state, iter(self._moments)
+        if self._states and all(
+            all_states.get(parameter) is state and all(state.get(n) is next(moments) for n in names)
+            for parameter, state, names in self._states
+        ):
             return
-        self._states = tensors
-        self._counts = [count.numpy() for _, _, count, _ in states if count is not None]
+        self._states, self._moments, self._counts = [], [], []
         self._network.clear_states()
-        for number, moments, _, n_steps in states:
-            self._network.set_state(
-                number, *[m if m is None else matrix(m) for m in moments], n_steps
-            )
+        for number, parameter in enumerate(self._parameters):
+            if not self._trained[number]:
+                continue
+            group = self.optimizer.param_groups[self._groups[parameter]]
+            if self._solver == _SGD and not group["momentum"]:
+                continue
+            state = all_states[parameter]
+            names, n_steps = _moments(state, parameter, self._solver, group)
+            tensors = [state[name] for name in names]
+            arrays = [matrix(tensor) for tensor in tensors[:3]]
+            self._network.set_state(number, *arrays, *[None] * (3 - len(arrays)), n_steps)
+            self._states.append((parameter, state, names))
+            self._moments += tensors
+            if "step" in state:
+                self._counts.append(state["step"].numpy())
 
-    def _state(
-        self, number: int, parameter: torch.Tensor
-    ) -> tuple[int, tuple[torch.Tensor | None, ...], torch.Tensor | None, float]:
-        """Return a parameter's number, its moments, their count of steps, and what it is now."""
-        group = self.optimizer.param_groups[self._groups[parameter]]
-        if self._solver == _SGD:
-            if not group["momentum"]:
-                return number, (None, None, None), None, 0.0
-            state = self.optimizer.state[parameter]
-            # torch keeps no count, but begins with the gradient itself, undamped.
-            n_steps = 0.0 if state.get("momentum_buffer") is None else 1.0
-            if not n_steps:
-                state["momentum_buffer"] = torch.zeros_like(parameter)
-            return number, (state["momentum_buffer"], None, None), None, n_steps
-        state = self.optimizer.state[parameter]
-        if not state:
-            state["step"] = torch.tensor(0.0)
-            state["exp_avg"] = torch.zeros_like(parameter)
-            state["exp_avg_sq"] = torch.zeros_like(parameter)
-        if group["amsgrad"] and "max_exp_avg_sq" not in state:
-            state["max_exp_avg_sq"] = torch.zeros_like(parameter)
-        greatest = state["max_exp_avg_sq"] if group["amsgrad"] else None
-        count = state["step"]
-        return number, (state["exp_avg"], state["exp_avg_sq"], greatest), count, float(count)
+
+def _moments(
+    state: dict[str, Any], parameter: torch.Tensor, solver: int, group: dict[str, Any]
+) -> tuple[list[str], float]:
+    """Return the names of a parameter's moments, made if they are missing, and the steps done."""
+    if solver == _SGD:
+        # torch keeps no count, but begins with the gradient itself, undamped.
+        n_steps = 0.0 if state.get("momentum_buffer") is None else 1.0
+        if not n_steps:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        return ["momentum_buffer"], n_steps
+    names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
+    state.setdefault("step", torch.tensor(0.0))
+    for name in names:
+        if name not in state:
+            state[name] = torch.zeros_like(parameter)
+    return names, float(state["step"])
 
 
 def why_not(
@@ -280,21 +285,14 @@ def _parameter_faults(module: nn.Module, program: Program, rows: Rows) -> list[s
     return faults
 
 
-def _loss_tuple(loss: Loss, rows: Rows) -> tuple[int, float, Any, bool]:
-    """Return the code of a loss, its knob, the weights of classes, and whether it is a sum."""
-    function: Any = loss.function
-    code, knob = _LOSSES[type(function)]
-    weight = getattr(function, "weight", None)
-    weight = getattr(function, "pos_weight", None) if weight is None else weight
-    if weight is not None:
-        weight = (
-            weight.detach().to(rows.X.dtype).expand(_n_classes(weight, rows)).contiguous().numpy()
-        )
-    return code, 0.0 if knob is None else float(getattr(function, knob)), weight, loss.is_sum
-
-
-def _n_classes(weight: torch.Tensor, rows: Rows) -> int:
-    return weight.numel() if rows.y.ndim == 1 else rows.y.shape[1]
+def _class_weights(loss: Loss, rows: Rows) -> Any:
+    """Return the weights of classes, or of positive labels, as an array (K,); None without."""
+    weight = getattr(loss.function, "weight", None)
+    weight = getattr(loss.function, "pos_weight", None) if weight is None else weight
+    if weight is None:
+        return None
+    K = weight.numel() if rows.y.ndim == 1 else rows.y.shape[1]
+    return weight.detach().to(rows.X.dtype).expand(K).contiguous().numpy()
 
 
 def build(program: Program, trained: list[bool], groups: list[int]) -> Any:

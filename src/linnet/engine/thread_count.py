@@ -7,10 +7,6 @@ thread that waits for its turn holds up the others at each step.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 # Multiply-adds of a step for each thread, below which meeting at the barriers takes too long.
 _WORK_OF_A_THREAD = 500_000
 # Epochs after which another number is tried again.
@@ -41,14 +37,16 @@ class ThreadCount:
         self.candidates = sorted({most, max(1, most // 2), 1}, reverse=True)
         self._seconds = dict.fromkeys(self.candidates, 0.0)  # of the last epoch with so many
         self._n_epochs = 0
+        self._count = most
 
-    @contextmanager
-    def measured(self) -> Iterator[int]:
-        """Give the number of threads for an epoch, and take its time."""
-        count = self.candidates[self._next()]
-        started = time.perf_counter()
-        yield count
-        self._seconds[count] = time.perf_counter() - started
+    def choose(self) -> int:
+        """Return the number of threads for the next epoch."""
+        self._count = self.candidates[self._next()]
+        return self._count
+
+    def took(self, seconds: float) -> None:
+        """Keep the time of the epoch that `choose` was asked for."""
+        self._seconds[self._count] = seconds
         self._n_epochs += 1
 
     def _next(self) -> int:
