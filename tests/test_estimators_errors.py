@@ -213,8 +213,8 @@ DATA = {
     ),
     "objects as classes": (
         lambda: classifier().fit(X, np.array([{}] * 40)),
-        "y holds a dict where text, numbers or booleans are needed. Give a name or a number for "
-        "each class.",
+        "Unknown label type: y holds a dict where text, numbers or booleans are needed. Give a "
+        "name or a number for each class.",
     ),
     "weights of other classes": (
         lambda: classifier(class_weight={5: 1.0}).fit(X, C),

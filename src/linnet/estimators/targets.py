@@ -302,7 +302,8 @@ def check_class_target(y: np.ndarray, name: str = "y") -> np.ndarray:
         )
     if type_of_target(y) == "unknown":
         remedy = "text, numbers or booleans are needed. Give a name or a number for each class."
-        raise ValueError(_objects_sentence(y, name, remedy))
+        # scikit-learn's checks look for the first words.
+        raise ValueError(f"Unknown label type: {_objects_sentence(y, name, remedy)}")
     check_classification_targets(y)
     if type_of_target(y) == "multiclass-multioutput":
         raise ValueError(
