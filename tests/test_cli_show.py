@@ -120,6 +120,7 @@ INFO_KEYS = [
     "versions",
     "native_module",
     "instruction_sets",
+    "kernels",
     "engines",
     "devices",
     "torch_threads",
