@@ -52,6 +52,7 @@ def test_json_is_the_whole_description(model):
         "columns",
         "target",
         "history",
+        "validation_scores",
         "n_features_in",
         "feature_names_in",
         "versions",

@@ -121,7 +121,7 @@ def test_the_session_of_the_page_of_engines_runs():
     import doctest
 
     found = doctest.testfile(str(DOCS / "engines.md"), module_relative=False)
-    assert found.attempted == 4 and found.failed == 0
+    assert found.attempted == 5 and found.failed == 0
 
 
 def test_every_link_leads_to_a_file_and_every_page_is_linked_from_the_index():
