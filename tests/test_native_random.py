@@ -64,7 +64,7 @@ ACTIVATIONS: dict[str, Any] = {
     "softsign": lambda p, q: nn.Softsign(),
     "sin": lambda p, q: Sin(),
 }
-# Of K outputs, with numbers of a generator, a knob and a reduction. Those of classes get whole numbers.
+# Of K outputs, with a generator of numbers, a knob and a reduction.
 LOSSES: dict[str, Any] = {
     "mse": lambda K, rng, p, how: nn.MSELoss(reduction=how),
     "l1": lambda K, rng, p, how: nn.L1Loss(reduction=how),
@@ -102,7 +102,9 @@ class Case:
 def blocks(draw, H):
     """Draw a layer or a block for H inputs; return it, its width, and its activation's name."""
     kind = draw(
-        st.sampled_from(["linear", "linear", "layer_norm", "batch_norm", "added", "beside", "periodic"])
+        st.sampled_from(
+            ["linear", "linear", "layer_norm", "batch_norm", "added", "beside", "periodic"]
+        )
     )
     name = draw(st.sampled_from(sorted(ACTIVATIONS)))
     activation = ACTIVATIONS[name](draw(KNOBS), draw(KNOBS))
@@ -142,7 +144,9 @@ def cases(draw):
         generator = torch.Generator().manual_seed(seed)
         for p in module.parameters():
             fan_in = p.shape[-1] if p.ndim > 1 else 4
-            p.add_(torch.randn(p.shape, generator=generator, dtype=p.dtype), alpha=0.5 / fan_in**0.5)
+            p.add_(
+                torch.randn(p.shape, generator=generator, dtype=p.dtype), alpha=0.5 / fan_in**0.5
+            )
     if any(isinstance(m, nn.BatchNorm1d) for m in module.modules()):
         B = max(B, 2)  # torch refuses to normalise one row
         N = max(2, N + (N % min(B, N) == 1))
@@ -242,7 +246,17 @@ def distance(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> dict[str, fl
 def _follows_torch_in_float64(case: Case) -> None:
     by_torch = trained(case, "torch", torch.float64, 100)
     apart = distance(by_torch, trained(case, "native", torch.float64, 100))
-    assert max(apart.values()) < 1e-9, {k: v for k, v in apart.items() if v >= 1e-9}
+    if max(apart.values()) < 1e-9:
+        return
+    # Some trainings magnify roundings: a normalisation of two rows loses most digits of its
+    # gradient, and Adam makes a step of full size from the rest. Then torch strays as far from
+    # itself when the last bits of its inputs change.
+    event("magnifies roundings")
+    nearby = copy.copy(case)
+    nearby.arrays = {**case.arrays, "X": case.arrays["X"] * (1 + 4e-16)}
+    strays = distance(by_torch, trained(nearby, "torch", torch.float64, 100))
+    far = {k: (v, strays[k]) for k, v in apart.items() if v > 1e-9 + 10 * max(strays.values())}
+    assert not far, far
 
 
 def _follows_torch_in_float32(case: Case) -> None:

@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from linnet import losses, solvers
-from linnet.engine.prediction import predict as predict_rows
+from linnet.engine.prediction import predictor
 from linnet.estimators.inputs import (
     check_lengths,
     read_inputs,
@@ -208,10 +208,10 @@ class NetworkEstimator(BaseEstimator):
         loss = self._loss(target)
         history = train(
             module,
-            _encode(columns, X, module),
+            _encode(columns, X, _dtype(module)),
             self._targets(target, y, "y", loss),
             sample_weight=self._class_weighted(y, weight),
-            X_val=None if X_val is None else _encode(columns, X_val, module),
+            X_val=None if X_val is None else _encode(columns, X_val, _dtype(module)),
             y_val=None if y_val is None else self._targets(target, y_val, "y_val", loss),
             sample_weight_val=None if y_val is None else self._class_weighted(y_val, weight_val),
             loss=loss,
@@ -374,11 +374,12 @@ class NetworkEstimator(BaseEstimator):
 
     def _outputs(self, X: Any) -> torch.Tensor:
         """Return the module's raw outputs (N, K) for raw inputs, as float64."""
-        check_is_fitted(self, "module_")
+        if "module_" not in vars(self):
+            check_is_fitted(self, "module_")  # which takes as long as a row
         X = read_inputs(self, X, reset=False)
-        inputs = torch.from_numpy(_encode(self.columns_, X, self.module_))
-        inputs = inputs.to(_dtype(self.module_))
-        return predict_rows(self.module_, inputs).double()
+        predict = predictor(self.module_, self.columns_.n_features)
+        inputs = torch.from_numpy(_encode(self.columns_, X, predict.dtype)).to(predict.dtype)
+        return predict(self.module_, inputs).double()
 
     @property
     def loss_curve_(self) -> list[float]:
@@ -434,7 +435,7 @@ def _dtype(module: nn.Module) -> torch.dtype:
     return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
 
 
-def _encode(columns: Columns, X: Any, module: nn.Module) -> np.ndarray:
+def _encode(columns: Columns, X: Any, module_dtype: torch.dtype) -> np.ndarray:
     """Return inputs (N, D), of 16 digits for a module of such, else of 7."""
-    dtype = np.float64 if _dtype(module) == torch.float64 else np.float32
+    dtype = np.float64 if module_dtype == torch.float64 else np.float32
     return columns.encode_array(X, dtype) if isinstance(X, np.ndarray) else columns.encode(X, dtype)

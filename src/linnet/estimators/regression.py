@@ -91,7 +91,9 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
             If X does not have the columns of the fit, or holds NaN or infinity.
         """
         outputs = self._outputs(X)
-        return self.target_.decode(self._loss(self.target_).link(outputs).numpy())
+        named = losses.LOSSES.get(self.loss) if isinstance(self.loss, str) else None
+        link = self._loss(self.target_).link if named is None else named[1]
+        return self.target_.decode(link(outputs).numpy())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
