@@ -110,10 +110,11 @@ def blocks(draw, H):
     activation = ACTIVATIONS[name](draw(KNOBS), draw(KNOBS))
     width, bias = draw(WIDTHS), draw(st.booleans())
     if kind == "layer_norm":
-        return nn.LayerNorm(H, elementwise_affine=bias), H, ""
+        return nn.Sequential(nn.LayerNorm(H, elementwise_affine=bias), activation), H, name
     if kind == "batch_norm":
         momentum = draw(st.sampled_from([0.1, 0.4, None]))
-        return nn.BatchNorm1d(H, momentum=momentum, affine=bias), H, ""
+        batch_norm = nn.BatchNorm1d(H, momentum=momentum, affine=bias)
+        return nn.Sequential(batch_norm, activation), H, name
     if kind == "periodic" and H <= 9:
         F = draw(st.integers(1, 4))
         return PeriodicEmbedding(H, F, generator=torch.Generator().manual_seed(F)), H * (1 + F), ""
@@ -134,7 +135,7 @@ def cases(draw):
     how = draw(st.sampled_from(["mean", "mean", "sum"]))
     loss = LOSSES[loss_name](K, rng, draw(KNOBS), how)
     layers, H, names = [], D, {loss_name}
-    for _ in range(draw(st.integers(0, 3))):
+    for _ in range(draw(st.integers(0, 1)) or draw(st.integers(2, 4))):
         layer, H, name = draw(blocks(H))
         layers.append(layer)
         names.add(name)
