@@ -3,6 +3,7 @@
 PYTHON ?= python3
 TORCH ?= 2.13.0
 PYTEST_ARGS ?= -n 2
+BENCH_ARGS ?=
 
 BIN := .venv/bin
 # What an installation depends on; Python sources are read where they lie.
@@ -14,7 +15,7 @@ PIP_INSTALL = PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.tx
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs pictures native sanitize constraints clean
+.PHONY: help demo test lint format docs pictures native sanitize bench constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -72,11 +73,14 @@ sanitize: ## Test the C++ under the address, undefined-behaviour and thread sani
 	build/address,undefined/tests 40
 	build/thread/tests 8
 
+bench: .venv/installed-for-bench build/tensorflow-venv/installed ## Measure linnet beside others
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
 constraints: ## Renew constraints.txt with today's versions (TORCH=... chooses that of torch)
 	rm -rf build/constraints
 	$(PYTHON) -m venv build/constraints
 	build/constraints/bin/python -m pip install --quiet --disable-pip-version-check \
-		torch==$(TORCH) scikit-build-core cmake ninja '.[test]'
+		torch==$(TORCH) scikit-build-core cmake ninja '.[bench,test]'
 	sed -n '/^#/p' constraints.txt > build/constraints/new
 	build/constraints/bin/python -m pip freeze --exclude linnet \
 		| sed -E 's/\+[a-z0-9.]+$$//' >> build/constraints/new
@@ -101,3 +105,18 @@ clean: ## Remove everything that the other targets made, .venv included
 	@echo "Installing linnet and its test tools into .venv; the first time takes a few minutes."
 	LINNET_REQUIRE_NATIVE=1 $(PIP_INSTALL) --editable '.[test]'
 	@touch $@ .venv/installed
+
+# Peers that cannot be installed are skipped by name; linnet and its native module have to be there.
+.venv/installed-for-bench: $(SOURCES) | .venv/bin/pip
+	@echo "Installing linnet and its peers into .venv; the first time takes a few minutes."
+	LINNET_REQUIRE_NATIVE=1 $(PIP_INSTALL) --editable '.[bench]' && touch $@ \
+		|| LINNET_REQUIRE_NATIVE=1 $(PIP_INSTALL) --editable .
+	@touch .venv/installed
+
+# TensorFlow wants versions of its own.
+build/tensorflow-venv/installed: benchmarks/constraints-tensorflow.txt
+	@$(CHECKED_PYTHON)
+	$(PYTHON) -m venv build/tensorflow-venv
+	build/tensorflow-venv/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint benchmarks/constraints-tensorflow.txt tensorflow-cpu \
+		&& touch $@ || echo "TensorFlow cannot be installed here: Keras will be skipped."

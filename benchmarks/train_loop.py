@@ -4,25 +4,21 @@ The tutorial's problem: a 2-80-1 tanh network, 2,500 rows, batches of 200, MSE, 
 float32 on the CPU. Three loops take turns, A B C A B C, so that whatever else the machine does
 falls on all of them alike; the table gives medians, and the median of the ratios of each turn.
 
-    python benchmarks/train_loop.py --threads 1
+    python -m benchmarks.train_loop --threads 1
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
 import statistics
-import sys
 import time
-from pathlib import Path
 
 import torch
 from torch import nn
+from tutorial_code import FeedForwardNN, NumpyDataset, sinc_data, train_by_hand
 
 import linnet
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from tutorial_code import FeedForwardNN, NumpyDataset, sinc_data, train_by_hand
+from benchmarks.machine import processor
 
 BATCH, RATE = 200, 1e-2
 
@@ -61,15 +57,6 @@ def by_linnet(
         device="cpu",
     )
     return float(history.train_loss[-1])
-
-
-def processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def main() -> None:

@@ -227,9 +227,9 @@ seconds_by_hand = time.perf_counter() - started
 
 # 5. linnet.train, with the same objects ---------------------------------------------------------
 #
-# The loop is one call. The Dataset is read once, not once an epoch. PyTorch calls a forward of
-# one's own for each batch; engine="native" would trace it once and train it in C++, by the same
-# steps. The history keeps losses, rates, gradient norms, times, the engine, and why it ended.
+# The loop is one call. The Dataset is read once, not once an epoch. The forward is followed once,
+# and as its layers are known it trains in C++, by the same steps. The history keeps losses, rates,
+# gradient norms, times, the engine, and why it ended.
 
 started = time.perf_counter()
 history = linnet.train(

@@ -85,7 +85,7 @@ class Bound {
     states_.clear();
   }
 
-  std::tuple<double, double, Index, Index> train_epoch(
+  std::tuple<double, double, Index, Index, bool> train_epoch(
       Table<T> X, Table<T> y, std::optional<Column<T>> weight, Order order, const LossTuple<T>& loss,
       int solver, const std::vector<std::vector<GroupTuple>>& groups, Index batch_size, double clip_norm,
       double clip_value, std::uint64_t seed, int n_threads, double seconds_left) {
@@ -118,7 +118,8 @@ class Bound {
           return linnet::train_epoch<T>(*net_, rows, order.data(), Index(order.shape(0)), spec, steps,
                                         asked);
         });
-    return {outcome.total_loss, outcome.gradient_norm, outcome.n_rows, outcome.n_steps};
+    return {outcome.total_loss, outcome.gradient_norm, outcome.n_rows, outcome.n_steps,
+            outcome.is_finite};
   }
 
   double evaluate(Table<T> X, Table<T> y, std::optional<Column<T>> weight, const LossTuple<T>& loss,

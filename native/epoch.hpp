@@ -5,6 +5,7 @@
 #include <cmath>
 #include <exception>
 #include <functional>
+#include <limits>
 
 #include "denormals.hpp"
 #include "gradients.hpp"
@@ -27,6 +28,7 @@ struct EpochOutcome {
   double total_loss = 0;  // sum over batches of their loss, times their rows where it is a mean
   double gradient_norm = 0;
   Index n_rows = 0, n_steps = 0;
+  bool is_finite = true;  // whether all trained weights are, after the last step
 };
 
 inline double now() {
@@ -71,6 +73,8 @@ LossScale loss_scale(const LossSpec<T>& spec, const Rows<T>& rows, const std::in
     const double weight = rows.weight ? double(rows.weight[order[i]]) : 1.0;
     counted += double(spec.classes[Index(rows.y[order[i]])]) * weight;
   }
+  // As src/linnet/losses.py: a batch of weightless rows has loss 0.
+  if (rows.weight) counted = std::max(counted, double(std::numeric_limits<T>::min()));
   return {1.0 / counted, double(b) / counted};
 }
 
@@ -150,7 +154,14 @@ EpochOutcome train_epoch(Network<T>& net, const Rows<T>& rows, const std::int64_
       if (stop) break;
     }
   });
-  for (auto& p : net.parameters()) p.step += p.trained ? double(outcome.n_steps) : 0;
+  for (auto& p : net.parameters()) {
+    if (!p.trained) continue;
+    p.step += double(outcome.n_steps);
+    const Index n = p.rows * p.columns;
+    // The squares of finite numbers may overflow; then each is asked.
+    outcome.is_finite = outcome.is_finite && (std::isfinite(net.k.squares(p.data, n)) ||
+                                              std::all_of(p.data, p.data + n, [](T x) { return std::isfinite(x); }));
+  }
   return outcome;
 }
 
@@ -162,7 +173,9 @@ double evaluate(Network<T>& net, const Rows<T>& rows, const LossSpec<T>* loss, T
                 const Interrupted& interrupted) {
   constexpr Index kBlock = 256;
   const Index C = net.C, K = net.n_outputs(), n_blocks = round_up(rows.n, kBlock) / kBlock;
-  n_threads = int(std::max(Index(1), std::min(Index(n_threads), n_blocks)));
+  // To start a thread takes as long as some million multiply-adds.
+  const Index worth = 1 + rows.n * net.work() / 4'000'000;
+  n_threads = int(std::max(Index(1), std::min({Index(n_threads), n_blocks, worth})));
   net.reserve(n_threads, false);
   net.use_packed(rows.n >= 64, false);
   Barrier barrier(n_threads);

@@ -30,6 +30,13 @@ class Network {
 
   Index n_inputs() const { return H(0); }
   Index n_outputs() const { return H(program_.output); }
+  // Multiply-adds of a row through the linear layers.
+  Index work() const {
+    Index sum = 0;
+    for (const Node& node : program_.nodes)
+      if (node.kind == NodeKind::linear) sum += H(node.in0) * H(node.out);
+    return sum;
+  }
   std::vector<Parameter<T>>& parameters() { return program_.parameters; }
   Index panels(Index B) const { return round_up(B, C) / C; }
   Index columns(Index B) const { return round_up(B, k.vector); }  // S

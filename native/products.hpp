@@ -21,10 +21,11 @@ template <int n>
 using Count = std::integral_constant<int, n>;
 
 // z (R, V vectors) = bias + sum over k of a[r, k] x[k, :], or z += ... An addition waits some cycles
-// for the one before, so a block of few rows adds up in U chains.
+// for the one before, so a block of few rows adds up in U chains;
+// as many for one vector as for two, so that a row has the same bits alone and among others.
 template <typename T, int R, int V>
 inline void block(const T* a, Index rs, Index ks, const T* bias, const T* x, T* z, Index K, bool add) {
-  constexpr int W = kWidth<T>, C = kColumns<T>, U = R * V >= 8 ? 1 : 8 / (R * V);
+  constexpr int W = kWidth<T>, C = kColumns<T>, U = R >= 4 ? 1 : 4 / R;
   Vec<T> sum[U][R][V] = {};
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < V; ++v)

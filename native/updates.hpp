@@ -22,8 +22,9 @@ inline void adam(Place<T>& a, const Step& step, bool is_decoupled) {
   a.v = a.v * T(s.beta2) + a.d * a.d * T(1 - s.beta2);
   Vec<T> used = a.v;
   if (s.amsgrad) used = a.vmax = choose<T>((a.v > a.vmax) | (a.v != a.v), a.v, a.vmax);
-  const T root = T(std::sqrt(step.correction2)), size = T(s.lr / step.correction1);
-  a.p = a.p - a.m / (vsqrt<T>(used) / root + T(s.eps)) * size;
+  // A product with 1 / root where torch divides by it: one of the three slow operations less.
+  const T by_root = T(1 / std::sqrt(step.correction2)), size = T(s.lr / step.correction1);
+  a.p = a.p - a.m / (vsqrt<T>(used) * by_root + T(s.eps)) * size;
 }
 
 template <typename T>

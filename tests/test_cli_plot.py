@@ -104,8 +104,8 @@ def test_existing_pictures_are_replaced_only_by_force(tmp_path):
         (
             ["concrete.linnet", "concrete.csv", "--features", "cment"],
             1,
-            "linnet: X has no feature 'cment', did you mean 'cement'? Its features are 'cement', "
-            "'slag', 'fly_ash', 'water', 'superplasticizer', 'coarse_aggregate', "
+            "linnet: The model has no feature 'cment', did you mean 'cement'? Its features are "
+            "'cement', 'slag', 'fly_ash', 'water', 'superplasticizer', 'coarse_aggregate', "
             "'fine_aggregate', 'age_days'.",
         ),
         (

@@ -117,6 +117,13 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
         ).shape == (1030,)
 
 
+def test_the_session_of_the_page_of_engines_runs():
+    import doctest
+
+    found = doctest.testfile(str(DOCS / "engines.md"), module_relative=False)
+    assert found.attempted == 5 and found.failed == 0
+
+
 def test_every_link_leads_to_a_file_and_every_page_is_linked_from_the_index():
     linked = set()
     for page in PAGES:
@@ -247,3 +254,12 @@ def test_no_page_speaks_of_a_folder_or_machine_of_its_writer():
     for page in PAGES:
         for word in ("/work/", "/tmp/", "/root", "/home/", os.uname().nodename):
             assert word not in text_of(page), f"{page.relative_to(ROOT)}: {word}"
+
+
+def test_the_page_of_the_engines_names_all_that_the_native_engine_knows():
+    from linnet.engine.layers import LAYERS
+    from linnet.engine.native_engine import _LOSSES, _SOLVERS
+
+    page = (DOCS / "engines.md").read_text()
+    for kind in (*LAYERS, *_LOSSES, *_SOLVERS):
+        assert re.search(rf"\b{kind.__name__}\b", page), kind

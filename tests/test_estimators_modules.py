@@ -341,7 +341,7 @@ CLASSIFICATION_FAULTS = {
         nn.Linear(3, 2),
         "log_los",
         "loss='log_los' is not known, did you mean 'log_loss'? Allowed are 'squared_error', "
-        "'absolute_error', 'smooth_l1', 'huber', 'poisson', 'quantile', 'log_loss', "
+        "'absolute_error', 'smooth_l1', 'huber', 'poisson', 'quantile', 'gaussian', 'log_loss', "
         "'binary_log_loss'.",
     ),
 }

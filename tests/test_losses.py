@@ -27,6 +27,10 @@ def classes(seed=2):
     return torch.randint(K, (B,), generator=torch.Generator().manual_seed(seed))
 
 
+def outputs_of(loss):
+    return random(B, 2 * K if loss.compares == "moments" else K)
+
+
 def target_of(loss):
     name = loss.name
     if loss.compares == "classes":
@@ -75,7 +79,7 @@ def test_whole_number_weights_are_repeated_rows_in_loss_and_gradient(given):
     loss = resolve(given)
     target = target_of(loss)
     times = torch.tensor([1, 2, 0, 3, 1, 1, 2, 1, 0, 5, 1, 1])
-    outputs = random(B, K).requires_grad_()
+    outputs = outputs_of(loss).requires_grad_()
     repeated = outputs.detach().clone().requires_grad_()
     weighted_loss = loss(outputs, target, times / times.double().mean())
     plain_loss = loss(repeated.repeat_interleave(times, 0), target.repeat_interleave(times, 0))
@@ -89,7 +93,7 @@ def test_whole_number_weights_are_repeated_rows_in_loss_and_gradient(given):
 @pytest.mark.parametrize("given", EVERY, ids=label)
 def test_equal_weights_change_nothing(given):
     loss = resolve(given)
-    outputs, target = random(B, K), target_of(loss)
+    outputs, target = outputs_of(loss), target_of(loss)
     torch.testing.assert_close(
         loss(outputs, target, torch.ones(B, dtype=torch.float64)), loss(outputs, target)
     )
@@ -105,7 +109,7 @@ def test_a_loss_of_torch_is_used_as_it_is(given):
 @pytest.mark.parametrize("given", EVERY, ids=label)
 def test_every_gradient_is_that_of_finite_differences(given):
     loss = resolve(given)
-    outputs = random(B, K).requires_grad_()
+    outputs = outputs_of(loss).requires_grad_()
     weight = torch.rand(B, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda o: loss(o, target_of(loss), weight), outputs)
 
@@ -142,6 +146,24 @@ def test_poisson_loss_is_half_of_scikit_learns_deviance():
     assert float(resolve("poisson")(outputs, target)) == pytest.approx(expected)
 
 
+def test_gaussian_loss_is_torchs_with_its_constant():
+    outputs, target = random(B, 2 * K), random(B, K, seed=1)
+    mean, log_variance = outputs.chunk(2, dim=1)
+    expected = nn.GaussianNLLLoss(full=True, eps=0.0)(mean, target, log_variance.exp())
+    torch.testing.assert_close(resolve("gaussian")(outputs, target), expected)
+    torch.testing.assert_close(resolve("gaussian").link(outputs), mean)
+
+
+def test_gaussian_loss_needs_two_outputs_for_each_target():
+    with pytest.raises(ValueError) as error:
+        resolve("gaussian")(random(B, 1), random(B, 1))
+    assert str(error.value) == (
+        "The module's output has shape (12, 1) and the target (12, 1): gaussian needs targets "
+        "(B, K) and outputs (B, 2 K), K means and then K logarithms of variances. Let the module "
+        "end with 2 outputs."
+    )
+
+
 def test_log_losses_are_scikit_learns():
     outputs = random(B, K)
     probabilities = scipy.special.softmax(outputs.numpy(), axis=1)
@@ -168,7 +190,7 @@ def test_links_map_outputs_to_predictions():
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_can_be_copied_and_pickled(name):
     loss = resolve(name)
-    outputs, target = random(B, K), target_of(loss)
+    outputs, target = outputs_of(loss), target_of(loss)
     for other in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
         assert torch.equal(other(outputs, target), loss(outputs, target))
 
@@ -350,7 +372,7 @@ def test_a_mistyped_loss_is_answered_with_the_nearest():
     assert str(error.value) == (
         "loss='squared_eror' is not known, did you mean 'squared_error'? Allowed are "
         "'squared_error', 'absolute_error', 'smooth_l1', 'huber', 'poisson', 'quantile', "
-        "'log_loss', 'binary_log_loss'."
+        "'gaussian', 'log_loss', 'binary_log_loss'."
     )
 
 
@@ -365,8 +387,8 @@ def test_something_that_is_no_loss():
         resolve(3)
     assert str(error.value) == (
         "loss=3 is neither a name, nor a torch loss, nor a function. Give a name (squared_error, "
-        "absolute_error, smooth_l1, huber, poisson, quantile, log_loss, binary_log_loss), "
-        "nn.MSELoss() or loss(prediction, target)."
+        "absolute_error, smooth_l1, huber, poisson, quantile, gaussian, log_loss, "
+        "binary_log_loss), nn.MSELoss() or loss(prediction, target)."
     )
 
 

@@ -53,7 +53,9 @@ class Functional(nn.Module):
 
 
 MODULES = {
-    "layer_norm": lambda: nn.Sequential(nn.Linear(4, 11), nn.LayerNorm(11), nn.ReLU(), nn.Linear(11, 2)),
+    "layer_norm": lambda: nn.Sequential(
+        nn.Linear(4, 11), nn.LayerNorm(11), nn.ReLU(), nn.Linear(11, 2)
+    ),
     "layer_norm_without_weights": lambda: nn.Sequential(
         nn.Linear(4, 11), nn.LayerNorm(11, elementwise_affine=False), nn.Linear(11, 2)
     ),
@@ -67,9 +69,16 @@ MODULES = {
         nn.Linear(9, 2),
         nn.BatchNorm1d(2, affine=False),
     ),
-    "periodic": lambda: nn.Sequential(PeriodicEmbedding(4, 5), nn.Linear(24, 17), nn.Tanh(), nn.Linear(17, 2)),
+    "periodic": lambda: nn.Sequential(
+        PeriodicEmbedding(4, 5), nn.Linear(24, 17), nn.Tanh(), nn.Linear(17, 2)
+    ),
     "identity_and_flatten": lambda: nn.Sequential(
-        nn.Flatten(), nn.Identity(), nn.Linear(4, 8, bias=False), nn.ReLU6(), nn.Dropout(0.0), nn.Linear(8, 2)
+        nn.Flatten(),
+        nn.Identity(),
+        nn.Linear(4, 8, bias=False),
+        nn.ReLU6(),
+        nn.Dropout(0.0),
+        nn.Linear(8, 2),
     ),
     "residual": Bottleneck,
     "functional": Functional,
@@ -115,8 +124,16 @@ def test_layers_give_the_same_bits_with_any_number_of_threads(name):
     for n_threads in (1, 2, 3, 8):
         trained = copy.deepcopy(module)
         history = linnet.train(
-            trained, X, y, epochs=3, batch_size=100, n_threads=n_threads, random_state=0,
-            engine="native", X_val=X, y_val=y,
+            trained,
+            X,
+            y,
+            epochs=3,
+            batch_size=100,
+            n_threads=n_threads,
+            random_state=0,
+            engine="native",
+            X_val=X,
+            y_val=y,
         )
         ends.append((trained.state_dict(), history.validation_loss))
     for weights, losses in ends[1:]:
@@ -165,8 +182,12 @@ def test_dropout_with_its_masks_given_follows_torch(dtype):
         by_native, X, y, engine="native", random_state=torch.Generator().manual_seed(5), **options
     )
     linnet.train(
-        Masked(by_torch, masks()), X, y, engine="torch",
-        random_state=torch.Generator().manual_seed(5), **options,
+        Masked(by_torch, masks()),
+        X,
+        y,
+        engine="torch",
+        random_state=torch.Generator().manual_seed(5),
+        **options,
     )
     tolerance = 1e-9 if dtype == torch.float64 else 1e-4
     for p, q in zip(by_native.parameters(), by_torch.parameters(), strict=True):
@@ -276,8 +297,8 @@ DIFFERENT = "PyTorch, for its forward does not do the same each time that it is 
         (Calling, DIFFERENT),
         (
             Branching,
-            "PyTorch, for the module cannot be traced: symbolically traced variables cannot be used "
-            "as inputs to control flow.",
+            "PyTorch, for the module cannot be traced: symbolically traced variables cannot be "
+            "used as inputs to control flow.",
         ),
         (InTraining, MODES),
     ],
@@ -290,7 +311,6 @@ def test_a_forward_that_is_more_than_its_layers_goes_to_pytorch(kind, reason):
 
 
 def test_tracing_leaves_the_module_as_it_was():
-    X = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
     from linnet.engine.tracing import trace
 
     module = Counting()

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 from tutorial_code import FeedForwardNN
 
+from linnet import MLPRegressor
 from linnet.solvers import SOLVERS
 from linnet.training import TrainingState, train
 
@@ -283,9 +284,10 @@ def test_datasets_whose_items_are_no_rows():
     ("values", "kind"),
     [
         (np.array([["a"]] * N), "text"),
-        (np.array([[None]] * N), "objects"),
+        (np.array([[len]] * N), "objects"),
         (np.array([["2024-01-01"]] * N, dtype="datetime64[D]"), "dates"),
-        (np.ones((N, 3), complex), "complex128"),
+        (np.ones((N, 3), complex), "complex numbers"),
+        (torch.ones(N, 3, dtype=torch.complex64), "complex numbers"),
         (pd.DataFrame({"a": ["x"] * N}), "objects"),
     ],
 )
@@ -294,6 +296,75 @@ def test_text_dates_and_objects_are_no_numbers(values, kind):
         f"X holds {kind} where numbers are needed. Give numbers, or use MLPRegressor or "
         "MLPClassifier, which encode categories, booleans and dates."
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (None, "X is missing. Give a NumPy array, a tensor or a data frame."),
+        ({"a": [1.0]}, "X is a dict. Give a data frame, such as pandas.DataFrame(X), or an array."),
+        (
+            "table.csv",
+            "X is a str. Give what the file holds, such as linnet.read_table(X) or numpy.load(X).",
+        ),
+        ((row for row in X), "X is a generator. Give numpy.array(list(X))."),
+        ({1.0, 2.0}, "X is a set. Give numpy.array(list(X))."),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_holds_no_rows_is_named(values, told):
+    assert sentence(TypeError, values, Y) == told
+    assert sentence(TypeError, values) == told
+    with pytest.raises(TypeError) as fault:
+        MLPRegressor().fit(values, Y)
+    assert str(fault.value) == told
+
+
+def test_rows_of_different_lengths_and_missing_numbers_among_objects():
+    assert sentence(ValueError, [[1.0, 2.0], [3.0]], Y) == (
+        "X has rows of different lengths. Give rows of one length, or a DataLoader whose "
+        "collate_fn makes them so."
+    )
+    objects = X.astype(object)
+    objects[3, 1] = None
+    assert sentence(ValueError, objects, Y).startswith(
+        "X has 1 number that is NaN or infinite; the first is in row 3, column 1 (counted from 0)."
+    )
+
+
+def test_one_number_a_row_has_to_be_a_column():
+    assert sentence(ValueError, X[:, 0], Y) == (
+        "The module cannot take X of shape (50,) in batches of 32: mat1 and mat2 shapes cannot be "
+        "multiplied (1x32 and 3x8). Give X as a column if a row is one number, X.reshape(-1, 1), "
+        "or change that layer."
+    )
+
+
+class Silent(nn.Linear):
+    def forward(self, x):
+        raise IndexError
+
+
+def test_a_module_whose_error_says_nothing_is_told_all_the_same():
+    assert sentence(ValueError, X, Y, net=Silent(3, 1)) == (
+        "The module cannot take X of shape (50, 3) in batches of 32: IndexError. Give X the shape "
+        "and type that the module's first layer needs, or change that layer."
+    )
+
+
+def test_a_loss_that_gives_no_tensor_or_one_without_a_gradient():
+    assert sentence(TypeError, X, Y, loss=lambda outputs, target: 1.0) == (
+        "The loss <lambda> gives a float; it has to give a tensor that torch's functions compute "
+        "from the module's output."
+    )
+    assert sentence(ValueError, X, Y, loss=lambda outputs, target: outputs.detach().mean()) == (
+        "The loss <lambda> does not depend on the module's parameters. Compute it from the "
+        "module's output by torch's functions, without detach, numpy or no_grad on the way, in "
+        "forward too."
+    )
+    # The user's own no_grad around the training is no fault of the loss.
+    with torch.no_grad():
+        assert train(nn.Linear(3, 1), X, Y, epochs=1, engine="torch").n_epochs == 1
 
 
 def test_weights_out_of_range():

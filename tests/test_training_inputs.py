@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import scipy.sparse
 import torch
 from torch import nn
 from torch.utils.data import (
@@ -409,3 +410,15 @@ def test_rows_of_weight_zero_teach_nothing():
     wrong[::2] = 1e6
     weight = np.arange(N) % 2
     assert same(fit(X, y, sample_weight=weight), fit(X, wrong, sample_weight=weight))
+
+
+def test_sparse_matrices_and_objects_that_are_numbers_train_as_arrays_do():
+    X, y = np.eye(8, 3), np.arange(8.0).reshape(-1, 1)
+    results = []
+    sparse = scipy.sparse.csr_matrix(X)
+    for values in (X, sparse, sparse.todok(), torch.tensor(X).to_sparse(), X.astype(object)):
+        net = nn.Linear(3, 1)
+        net.weight.data.zero_(), net.bias.data.zero_()
+        train(net, values, y, epochs=2, random_state=0)
+        results.append(net.weight.detach())
+    assert all(torch.equal(results[0], other) for other in results)

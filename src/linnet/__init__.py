@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from linnet import forks as forks  # which remembers the process that imported it
+
 if TYPE_CHECKING:
     from linnet.estimators import MLPClassifier as MLPClassifier
     from linnet.estimators import MLPRegressor as MLPRegressor

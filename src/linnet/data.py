@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sized
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -145,6 +146,7 @@ def read_rows(
             return Stream(loader, torch.device("cpu"), dtype)
         X, y, sample_weight = columns
     elif y is None:
+        check_kind(X, X_name)
         raise TypeError(
             f"{y_name} is missing: give train(module, X, y), or a Dataset whose items are "
             "(input, target) as X."
@@ -187,9 +189,30 @@ def _weights(sample_weight: Any, n_rows: int, dtype: torch.dtype, name: str) -> 
     return (weight / weight.mean()).to(dtype)
 
 
+def check_kind(values: Any, name: str) -> None:
+    """Raise TypeError for what holds no rows at all."""
+    given = f"{name} is a {type(values).__name__}"
+    if values is None:
+        given, remedy = f"{name} is missing", "a NumPy array, a tensor or a data frame"
+    elif isinstance(values, str | bytes | os.PathLike):
+        remedy = f"what the file holds, such as linnet.read_table({name}) or numpy.load({name})"
+    elif isinstance(values, dict) and not hasattr(values, "toarray"):  # scipy has a sparse dict
+        remedy = f"a data frame, such as pandas.DataFrame({name}), or an array"
+    elif isinstance(values, Iterator | set | frozenset):
+        remedy = f"numpy.array(list({name}))"
+    else:
+        return
+    raise TypeError(f"{given}. Give {remedy}.")
+
+
 def _tensor(values: Any, name: str) -> torch.Tensor:
+    check_kind(values, name)
     if isinstance(values, torch.Tensor):
-        return values.detach().cpu()
+        if values.is_complex():
+            raise TypeError(_no_numbers(name, "complex numbers"))
+        return values.detach().to_dense().cpu()
+    if hasattr(values, "toarray"):  # a sparse matrix
+        values = values.toarray()
     if not isinstance(values, np.ndarray | list | tuple):
         frame = nw.from_native(values, allow_series=True, pass_through=True)
         if isinstance(frame, nw.DataFrame):  # booleans beside numbers would become objects
@@ -197,12 +220,18 @@ def _tensor(values: Any, name: str) -> torch.Tensor:
         values = frame.to_numpy() if isinstance(frame, nw.DataFrame | nw.Series) else values
     if isinstance(values, np.ma.MaskedArray):
         values = np.ma.MaskedArray(values, dtype=float).filled(np.nan)
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as fault:
+        raise ValueError(
+            f"{name} has rows of different lengths. Give rows of one length, or a DataLoader whose "
+            "collate_fn makes them so."
+        ) from fault
+    if array.dtype.kind == "O":
+        with suppress(TypeError, ValueError):
+            array = array.astype(float)
     if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{name} holds {_kind(array)} where numbers are needed. Give numbers, or use "
-            "MLPRegressor or MLPClassifier, which encode categories, booleans and dates."
-        )
+        raise TypeError(_no_numbers(name, _kind(array)))
     # torch shares memory with an array that can be written to; others are copied, for a tensor
     # cannot promise to leave them alone.
     if array.dtype.byteorder not in "=|" or not array.flags.writeable:
@@ -214,10 +243,22 @@ def _tensor(values: Any, name: str) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(array))
 
 
-def _kind(array: np.ndarray) -> str:
-    return {"O": "objects", "U": "text", "S": "bytes", "M": "dates", "m": "durations"}.get(
-        array.dtype.kind, str(array.dtype)
+def _no_numbers(name: str, kind: str) -> str:
+    return (
+        f"{name} holds {kind} where numbers are needed. Give numbers, or use MLPRegressor or "
+        "MLPClassifier, which encode categories, booleans and dates."
     )
+
+
+def _kind(array: np.ndarray) -> str:
+    return {
+        "O": "objects",
+        "c": "complex numbers",
+        "U": "text",
+        "S": "bytes",
+        "M": "dates",
+        "m": "durations",
+    }.get(array.dtype.kind, str(array.dtype))
 
 
 def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -326,12 +326,16 @@ class History:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What an engine says of one epoch: its mean loss, and norm and rate of its last step."""
+    """What an engine says of one epoch.
+
+    Its mean loss, norm and rate of its last step, and whether all weights are finite after it.
+    """
 
     loss: float
     gradient_norm: float
     learning_rate: float
     n_rows: int
+    is_finite: bool
 
 
 def _no_history(reason: str) -> str:

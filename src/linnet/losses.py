@@ -146,8 +146,9 @@ class Loss:
     link : callable
         Maps raw outputs (N, K) to predictions (N, K).
     compares : {"values", "moments", "classes", "anything"}
-        "values": outputs and target of one shape; "moments": two outputs for each target; "classes": outputs (B, K) with class numbers
-        (B,) or probabilities (B, K); "anything": a callable of the user's, which decides itself.
+        "values": outputs and target of one shape; "moments": two outputs for each target;
+        "classes": outputs (B, K) with class numbers (B,) or probabilities (B, K); "anything": a
+        callable of the user's, which decides itself.
     """
 
     name: str
@@ -197,6 +198,11 @@ class Loss:
             if self.compares == "classes":
                 self._check_class_numbers(target, outputs.shape[1], "The target")
             raise
+        if not isinstance(loss, torch.Tensor):
+            raise TypeError(
+                f"The loss {self.name} gives a {type(loss).__name__}; it has to give a tensor that "
+                "torch's functions compute from the module's output."
+            )
         return loss if loss.ndim == 0 else self._rows(loss, len(target)).mean()
 
     def check_shapes(self, outputs: Any, target: torch.Tensor) -> None:
@@ -230,8 +236,9 @@ class Loss:
         n_targets = target.shape[1] if target.ndim == 2 else 1
         raise ValueError(
             f"The module's output has shape {tuple(outputs.shape)} and the target "
-            f"{tuple(target.shape)}: {self.name} needs targets (B, K) and outputs (B, 2 K), K means "
-            f"and then K logarithms of variances. Let the module end with {2 * n_targets} outputs"
+            f"{tuple(target.shape)}: {self.name} needs targets (B, K) and outputs (B, 2 K), K "
+            "means and then K logarithms of variances. Let the module end with "
+            f"{2 * n_targets} outputs"
             + ("." if target.ndim == 2 else ", and give the targets as y.reshape(-1, 1).")
         )
 
@@ -335,9 +342,10 @@ class Loss:
         return getattr(self.function, "reduction", "mean") in ("sum", "batchmean")
 
     def _rows(self, loss: torch.Tensor, n_rows: int) -> torch.Tensor:
-        if loss.ndim == 0 or len(loss) != n_rows:
+        if not isinstance(loss, torch.Tensor) or loss.ndim == 0 or len(loss) != n_rows:
+            shape = f"value of shape {tuple(loss.shape)}" if hasattr(loss, "shape") else f"{loss!r}"
             raise ValueError(
-                f"The loss {self.name} gives a value of shape {tuple(loss.shape)} for {n_rows} "
+                f"The loss {self.name} gives a {shape} for {n_rows} "
                 "rows; with sample_weight it has to give one value a row, shape (B,). Return the "
                 "row losses without averaging, or leave sample_weight out."
             )

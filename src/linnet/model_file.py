@@ -233,7 +233,7 @@ def _tensors(estimator: NetworkEstimator) -> dict[str, torch.Tensor]:
 def _describe(estimator: NetworkEstimator) -> dict[str, Any]:
     history = estimator.history_.to_dict()
     history["split"] = {}  # kept as tensors
-    parameters = list(estimator.module_.parameters())
+    parameters, scores = list(estimator.module_.parameters()), estimator.validation_scores_
     names = getattr(estimator, "feature_names_in_", None)
     return {
         "estimator": type(estimator).__name__,
@@ -249,6 +249,7 @@ def _describe(estimator: NetworkEstimator) -> dict[str, Any]:
         "columns": estimator.columns_.to_dict(),
         "target": estimator.target_.to_dict(),
         "history": history,
+        "validation_scores": None if scores is None else [_to_plain(score) for score in scores],
         "n_features_in": int(estimator.n_features_in_),
         "feature_names_in": None if names is None else [str(name) for name in names],
         "versions": versions(),
@@ -325,7 +326,12 @@ def _estimator(
         for name, rows in tensors.items()
         if name.startswith("rows.")
     }
+    scores = description.get("validation_scores")  # not there in the first files
+    if scores is not None:
+        estimator._validation_scores = [float(_from_plain(score)) for score in scores]
     estimator.n_features_in_ = int(description["n_features_in"])
+    if estimator.n_features_in_ != estimator.columns_.n_inputs:
+        raise ValueError("its number of columns is not that of their statistics")
     if description["feature_names_in"] is not None:
         names = [str(item) for item in description["feature_names_in"]]
         estimator.feature_names_in_ = np.array(names, dtype=object)

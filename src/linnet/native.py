@@ -58,6 +58,27 @@ def instruction_sets() -> list[str]:
     return detected()
 
 
+def kernels_in_use() -> str:
+    """Name of the instruction set whose kernels train; an empty string without the native module.
+
+    Raises
+    ------
+    ValueError
+        If LINNET_INSTRUCTION_SET names one that this processor does not offer.
+
+    Examples
+    --------
+    >>> from linnet.native import kernels_in_use
+    >>> kernels_in_use() in ("", "plain", "neon", "x86-64-v2", "x86-64-v3", "x86-64-v4")
+    True
+    """
+    if not native_available():
+        return ""
+    from linnet._native import kernels_in_use as chosen
+
+    return chosen()
+
+
 def how_to_get_native() -> str:
     """Say in a sentence or two why the native module is missing and how to get it.
 

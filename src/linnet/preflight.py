@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from linnet import losses
 from linnet.data import Rows, Stream
@@ -48,7 +49,13 @@ def check_parameters(
             ("tol", tol, positive, 0, "a number of 0 or more"),
             ("patience", patience, (*whole, type(None)), 1, "a whole number of 1 or more, or None"),
             ("clip_grad_norm", clip_grad_norm, (*positive, type(None)), 1e-300, "above 0, or None"),
-            ("clip_grad_value", clip_grad_value, (*positive, type(None)), 1e-300, "above 0, or None"),
+            (
+                "clip_grad_value",
+                clip_grad_value,
+                (*positive, type(None)),
+                1e-300,
+                "above 0, or None",
+            ),
             ("max_time", max_time, (*positive, type(None)), 0, "seconds, 0 or more, or None"),
             ("n_threads", n_threads, (*whole, type(None)), 1, "1 or more, or None"),
         )
@@ -81,46 +88,88 @@ def try_out(
     rows: Rows | Stream,
     batch_size: int,
     names: tuple[str, str] = ("X", "y"),
+    generator: torch.Generator | None = None,
 ) -> Rows | Stream:
     """Show the module a batch, so that what does not fit is told before anything is trained.
 
-    Returns the rows with inputs of a type that the module takes, whole numbers where it can, and
-    targets of a type that the loss takes. A DataLoader cannot be asked without moving it on.
+    Lazy layers take their sizes from it, and the generator decides their weights. Returns the rows
+    with inputs of a type that the module takes, whole numbers where it can, and targets of a type
+    that the loss takes. A DataLoader cannot be asked without moving it on: only for lazy layers.
 
     Raises
     ------
     ValueError
         If the module cannot take the inputs, or the loss cannot take the outputs and targets.
     """
-    if isinstance(rows, Stream):
+    seed = 0
+    if lazy_names(module):
+        seed = int(torch.randint(2**62, (), generator=generator))
+    elif isinstance(rows, Stream):
         return rows
     parameter = next(module.parameters(), torch.empty(0))
-    x = rows.X[:batch_size].to(parameter.device)
-    kinds = [x.dtype] if x.is_floating_point() else [x.dtype, parameter.dtype]
     was_training = module.training
     module.eval()
     try:
-        with torch.no_grad(), seeded(0, parameter.device):
-            kind, outputs = _first_answer(module, x, kinds)
-    except RuntimeError as problem:
-        raise ValueError(
-            f"The module cannot take {names[0]} of shape {tuple(rows.X.shape)} in batches of "
-            f"{len(x)}: {str(problem).splitlines()[0]}. Give {names[0]} the shape and type that "
-            "the module's first layer needs, or change that layer."
-        ) from problem
+        with torch.no_grad(), seeded(seed, parameter.device):
+            x = _first_inputs(rows, batch_size).to(parameter.device)
+            shape = tuple(rows.X.shape if isinstance(rows, Rows) else x.shape)
+            kind, outputs = _first_answer(module, x, parameter.dtype, shape, names[0])
     finally:
         module.train(was_training)
+    check_no_lazy(module)
+    if isinstance(rows, Stream):
+        return rows
     y = function.read_targets(outputs, rows.y, names[1])
     return Rows(rows.X.to(kind), y, rows.weight)
 
 
+def lazy_names(module: nn.Module) -> list[str]:
+    """Return the names of parameters that have no size before the first forward."""
+    return [name for name, p in module.named_parameters() if is_lazy(p)]
+
+
+def check_no_lazy(module: nn.Module) -> None:
+    """Raise ValueError if a batch has gone through the module and left a layer without a size."""
+    names = lazy_names(module)
+    if names:
+        raise ValueError(
+            f"{', '.join(names)}: without a size still, for the first batch did not reach the "
+            "layer. Leave out a layer that forward does not use, or give it its size, such as "
+            "nn.Linear(8, 1) instead of nn.LazyLinear(1)."
+        )
+
+
+def _first_inputs(rows: Rows | Stream, batch_size: int) -> torch.Tensor:
+    if isinstance(rows, Rows):
+        return rows.X[:batch_size]
+    for x, _, _ in rows.batches(batch_size):
+        return x
+    raise ValueError("The DataLoader gives no batches. Give one whose dataset has items.")
+
+
 def _first_answer(
-    module: nn.Module, x: torch.Tensor, kinds: list[torch.dtype]
+    module: nn.Module, x: torch.Tensor, dtype: torch.dtype, shape: tuple[int, ...], name: str
 ) -> tuple[torch.dtype, Any]:
-    for kind in kinds[:-1]:
+    """Return the outputs for a batch of rows of such a shape, and the type of the inputs."""
+    if not x.is_floating_point():
         with suppress(RuntimeError):
-            return kind, module(x.to(kind, copy=True))
-    return kinds[-1], module(x.to(kinds[-1], copy=True))
+            return x.dtype, module(x.clone())
+        x = x.to(dtype)
+    try:
+        return x.dtype, module(x.clone())
+    except (RuntimeError, ValueError, IndexError) as problem:
+        remedy = f"Give {name} the shape and type that the module's first layer needs"
+        if x.ndim == 1:
+            remedy = f"Give {name} as a column if a row is one number, {name}.reshape(-1, 1)"
+        raise ValueError(
+            f"The module cannot take {name} of shape {shape} in batches of {len(x)}: "
+            f"{first_line(problem)}. {remedy}, or change that layer."
+        ) from problem
+
+
+def first_line(problem: Exception) -> str:
+    """Return the first line of what an error says, or its name if it says nothing."""
+    return (str(problem).splitlines() or [type(problem).__name__])[0].rstrip(".")
 
 
 def check_last_batch(module: nn.Module, rows: Rows | Stream, batch_size: int) -> None:

@@ -11,8 +11,8 @@ import platform
 import threading
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,9 @@ from linnet import losses, solvers
 from linnet.data import Rows, Stream, read_rows
 from linnet.engine import ENGINES, NativeEngine, TorchEngine, choose, choose_device, choose_threads
 from linnet.engine.placement import moved, threads
-from linnet.engine.torch_engine import seeded
-from linnet.history import History, Outcome
+from linnet.engine.torch_engine import is_finite, seeded
+from linnet.forks import is_forked
+from linnet.history import EpochResult, History, Outcome
 from linnet.preflight import check_last_batch, check_optimizer, check_parameters, try_out
 from linnet.progress import EpochBar
 from linnet.randomness import draw_seed, make_generator
@@ -120,7 +121,7 @@ def train(
     ----------
     module : torch.nn.Module
         Maps inputs (B, ...) to outputs (B, K). Changed in place, and left in evaluation mode on
-        the device where it was.
+        the device where it was. Lazy layers take their sizes from the first batch.
     X : array-like, Tensor, frame, Dataset or DataLoader
         Inputs (N, ...). A Dataset gives (input, target) items and is read once; a DataLoader is
         asked for its batches in each epoch, and decides their size and order itself.
@@ -155,19 +156,21 @@ def train(
     clip_grad_norm : float, optional
         Greatest Euclidean norm of a step's gradient.
     clip_grad_value : float, optional
-        Greatest size of each number of a step's gradient; after `clip_grad_norm`, if both are given.
+        Greatest size of each number of a step's gradient; applied after `clip_grad_norm`.
     max_time : float, optional
         Seconds after which the training ends, within an epoch too.
     random_state : int, numpy RandomState or Generator, torch.Generator, optional
-        Decides order and dropout. The module's initial weights are its own. By default a seed is
-        drawn from the system and kept in the history. Global generators are left as found.
+        Decides order, dropout and the weights of lazy layers; other initial weights are the
+        module's own. By default a seed is drawn from the system and kept in the history. Global
+        generators are left as found; trainings in threads take turns with them, epoch by epoch.
     device : {"auto", "cpu", "cuda", "mps"}, default="auto"
         Where to train; the data lies there once.
     engine : {"auto", "torch", "native"}, default="auto"
         Who does the arithmetic.
     n_threads : int, optional
         CPU threads during the training. By default as set in torch, but one for networks so small
-        that handing work to a second thread takes longer than the work.
+        that handing work to a second thread takes longer than the work; always one in a process
+        that was forked, where torch would wait for ever for a second.
     on_epoch : callable, optional
         ``on_epoch(history)`` is called after each epoch; returning True stops the training.
     progress : bool, default=False
@@ -186,6 +189,9 @@ def train(
         If shapes, lengths or values do not fit, or a name is unknown.
     TypeError
         If an argument is of a kind that cannot be used.
+    Exception
+        What `on_epoch`, the module or the loss raises. The module then holds the best weights so
+        far.
 
     Warns
     -----
@@ -222,37 +228,42 @@ def train(
     check_choice("scheduler_step", scheduler_step, ("epoch", "batch"))
     function = losses.resolve(loss)
     check_choice("engine", engine, ENGINES)
-    target_device = choose_device(device, module, batch_size)
-    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
-    rows = read_rows(X, y, sample_weight, dtype=dtype, batch_size=batch_size)
-    validation = None
-    if X_val is not None:
-        names = ("X_val", "y_val", "sample_weight_val")
-        validation = read_rows(X_val, y_val, sample_weight_val, dtype=dtype, names=names)
-    elif y_val is not None or sample_weight_val is not None:
-        given = "y_val" if y_val is not None else "sample_weight_val"
-        raise ValueError(f"{given} is given without X_val: give both, or neither.")
-    rows = try_out(module, function, rows, batch_size)
-    if validation is not None:
-        validation = try_out(module, function, validation, batch_size, ("X_val", "y_val"))
     state = TrainingState() if state is None else state
-    history = _start(state, module, optimizer, scheduler, scheduler_step, random_state)
-    assert state.optimizer is not None and state.generator is not None
-    if history.n_epochs and history.has_validation != (validation is not None):
-        # Losses on other rows: the best of the one kind says nothing of the other.
-        state.best_loss, state.best_weights, state.stale_epochs = math.inf, None, 0
-    batch_size = _fit_batch(state.optimizer, rows, batch_size, history)
-    check_last_batch(module, rows, batch_size)
-
-    engine_class, reason = choose(engine, module, function, state.optimizer, rows, target_device)
+    seed = None
+    generator = state.generator
+    if state.history is None or generator is None:
+        generator, seed = make_generator(random_state)
+    with threads():
+        rows, validation = _read(
+            (X, y, sample_weight),
+            (X_val, y_val, sample_weight_val),
+            module=module,
+            function=function,
+            batch_size=batch_size,
+            generator=generator,
+        )
+        target_device = choose_device(device, module, batch_size)
+        history = _start(state, module, optimizer, scheduler, scheduler_step, generator, seed)
+        assert state.optimizer is not None
+        if history.n_epochs and history.has_validation != (validation is not None):
+            # Losses on other rows: the best of the one kind says nothing of the other.
+            state.best_loss, state.best_weights, state.stale_epochs = math.inf, None, 0
+        batch_size = _fit_batch(state.optimizer, rows, batch_size, history)
+        check_last_batch(module, rows, batch_size)
+        engine_class, reason = choose(
+            engine, module, function, state.optimizer, rows, target_device
+        )
     history.loss, history.n_rows, history.batch_size = function.name, len(rows), batch_size
     history.engine, history.engine_reason = engine_class.name, reason
     history.device, history.has_validation = str(target_device), validation is not None
     per_batch = state.scheduler if scheduler_step == "batch" else None
     home = next((p.device for p in module.parameters()), torch.device("cpu"))
     modules = [m for m in (module, function.function) if isinstance(m, nn.Module)]
-    n_threads = choose_threads(n_threads, module, batch_size)
-    with threads(n_threads), moved(modules, state.optimizer, target_device, home):
+    n_threads = choose_threads(n_threads, module, batch_size, engine_class)
+    if is_forked() and (n_threads or 1) > 1:
+        note = f"n_threads={n_threads} is taken as 1, in a process that was forked."
+        history.notes += [] if note in history.notes else [note]
+    with threads(n_threads), moved(modules, state.optimizer, target_device, home), _ended(module):
         worker = engine_class(
             module=module,
             loss=function,
@@ -279,10 +290,44 @@ def train(
                 on_epoch=on_epoch,
                 show=None if shown is None else shown.update,
             )
-    module.eval()
     if history.outcome in (Outcome.NOT_FINITE, Outcome.INTERRUPTED):
         warnings.warn(history.outcome.sentence, ConvergenceWarning, stacklevel=2)
     return history
+
+
+def _read(
+    training: tuple[Any, Any, Any],
+    validation: tuple[Any, Any, Any],
+    *,
+    module: nn.Module,
+    function: losses.Loss,
+    batch_size: int,
+    generator: torch.Generator,
+) -> tuple[Rows | Stream, Rows | Stream | None]:
+    """Return training and validation rows in types that the module and the loss take."""
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+    rows = read_rows(*training, dtype=dtype, batch_size=batch_size)
+    X_val, y_val, weight_val = validation
+    if X_val is None:
+        if y_val is not None or weight_val is not None:
+            given = "y_val" if y_val is not None else "sample_weight_val"
+            raise ValueError(f"{given} is given without X_val: give both, or neither.")
+        return try_out(module, function, rows, batch_size, generator=generator), None
+    names = ("X_val", "y_val", "sample_weight_val")
+    held_out = read_rows(*validation, dtype=dtype, names=names)
+    return (
+        try_out(module, function, rows, batch_size, generator=generator),
+        try_out(module, function, held_out, batch_size, ("X_val", "y_val")),
+    )
+
+
+@contextmanager
+def _ended(module: nn.Module) -> Iterator[None]:
+    """Leave a module in evaluation mode, whatever ended its training."""
+    try:
+        yield
+    finally:
+        module.eval()
 
 
 def _loop(
@@ -305,8 +350,11 @@ def _loop(
     assert history is not None and optimizer is not None and generator is not None
     start = _copy_weights(module)
     if state.best_weights is None:
-        state.best_weights = start  # where nothing better comes, the start is best
-    history.outcome = Outcome.EPOCHS_DONE
+        state.best_weights = _copy_weights(module)  # where nothing better comes
+    # Natively nothing but the engine touches the weights, so that one look shows them all the time.
+    is_native = isinstance(worker, NativeEngine) and on_epoch is None
+    live = module.state_dict() if is_native else None
+    history.outcome, n_before = None, history.n_epochs
     try:
         for _ in range(epochs):
             started = time.perf_counter()
@@ -324,7 +372,7 @@ def _loop(
                 seconds=time.perf_counter() - started,
             )
             monitored = result.loss if validation is None else loss
-            outcome = _judge(state, module, result.loss, monitored, tol)
+            outcome = _judge(state, module, live, result, monitored, tol)
             if outcome is None and epoch_scheduler is not None:
                 _step_scheduler(epoch_scheduler, optimizer, monitored, state)
             if show is not None:
@@ -341,19 +389,25 @@ def _loop(
             if outcome is not None:
                 history.outcome = outcome
                 break
-    except KeyboardInterrupt:
-        if threading.current_thread() is not threading.main_thread():
+        else:
+            history.outcome = Outcome.EPOCHS_DONE
+        if not (is_finite(module) and _gives_finite(worker)):
+            history.outcome = Outcome.NOT_FINITE  # broken by the very last step
+    except BaseException as problem:
+        # Of an epoch that was cut off, some figures may stand in the history already.
+        n_whole = min(len(curve) for curve in history.curves.values())
+        history.curves = {name: curve[:n_whole] for name, curve in history.curves.items()}
+        is_main = threading.current_thread() is threading.main_thread()
+        if not (is_main and isinstance(problem, KeyboardInterrupt)):
+            _restore(state, module, start, n_before, validation is not None)
             raise
         history.outcome = Outcome.INTERRUPTED
-    if history.outcome is not Outcome.INTERRUPTED and not (
-        _is_finite(module) and _gives_finite(worker)
-    ):
-        history.outcome = Outcome.NOT_FINITE  # broken by the very last step
     if history.outcome is Outcome.NOT_FINITE:
         optimizer.state.clear()  # its moments are not finite either
-    failed = history.outcome in (Outcome.NOT_FINITE, Outcome.INTERRUPTED)
-    if validation is not None or failed:
-        state.latest_weights = None if failed else _copy_weights(module)
+    if history.outcome in (Outcome.NOT_FINITE, Outcome.INTERRUPTED):
+        _restore(state, module, start, n_before, validation is not None)
+    elif validation is not None:
+        state.latest_weights = _copy_weights(module)
         module.load_state_dict(state.best_weights)
     if history.outcome is Outcome.NOT_FINITE and not _gives_finite(worker):
         # Finite weights may be so large that the outputs are not.
@@ -361,18 +415,35 @@ def _loop(
         module.load_state_dict(start)
 
 
+def _restore(
+    state: TrainingState, module: nn.Module, start: Weights, n_before: int, validated: bool
+) -> None:
+    """Put the best weights so far into a module whose training failed.
+
+    Without validation rows, a call that finished no epoch leaves the weights that it was given.
+    """
+    assert state.history is not None and state.best_weights is not None
+    is_as_before = state.history.n_epochs == n_before and not validated
+    module.load_state_dict(start if is_as_before else state.best_weights)
+    state.latest_weights = None
+
+
 def _judge(
-    state: TrainingState, module: nn.Module, train_loss: float, monitored: float, tol: float
+    state: TrainingState,
+    module: nn.Module,
+    live: Weights | None,
+    result: EpochResult,
+    monitored: float,
+    tol: float,
 ) -> Outcome | None:
     """Count stale epochs and keep the best weights; say so where a number is not finite."""
-    if not (math.isfinite(train_loss) and math.isfinite(monitored)):
+    # The loss of an epoch was measured before its last step: that step may have broken the weights.
+    if not (math.isfinite(result.loss) and math.isfinite(monitored) and result.is_finite):
         return Outcome.NOT_FINITE
     state.stale_epochs = 0 if monitored < state.best_loss - tol else state.stale_epochs + 1
     if monitored < state.best_loss:
-        # The loss of an epoch was measured before its last step: that step may have broken them.
-        if not _is_finite(module):
-            return Outcome.NOT_FINITE
-        state.best_weights = _copy_weights(module)
+        weights = module.state_dict() if live is None else live
+        state.best_weights = _copied(weights, state.best_weights)
         state.best_loss = monitored
     return None
 
@@ -395,7 +466,8 @@ def _start(
     optimizer: Any,
     scheduler: Any,
     scheduler_step: str,
-    random_state: Any,
+    generator: torch.Generator,
+    seed: int | None,
 ) -> History:
     """Fill an empty state, or take the module back to where a filled one stopped."""
     if state.history is not None:
@@ -405,7 +477,6 @@ def _start(
             module.load_state_dict(state.latest_weights)
             state.latest_weights = None
         return state.history
-    generator, seed = make_generator(random_state)
     optimizer = _make_optimizer(optimizer, module)
     scheduler = _make_scheduler(scheduler, optimizer, scheduler_step)
     state.optimizer, state.scheduler, state.generator = optimizer, scheduler, generator
@@ -468,14 +539,6 @@ def _fit_batch(
     return batch_size
 
 
-def _is_finite(module: nn.Module) -> bool:
-    # A sum is quicker than asking each number; where it overflows, they are asked.
-    return all(
-        math.isfinite(p.detach().sum().item()) or bool(torch.isfinite(p).all())
-        for p in module.parameters()
-    )
-
-
 def _gives_finite(worker: TorchEngine | NativeEngine) -> bool:
     """Whether the outputs for a batch of the training rows are finite, where that can be told."""
     if isinstance(worker.rows, Stream):
@@ -488,9 +551,19 @@ def _gives_finite(worker: TorchEngine | NativeEngine) -> bool:
 
 
 def _copy_weights(module: nn.Module) -> Weights:
+    return _copied(module.state_dict())
+
+
+def _copied(weights: Weights, into: Weights | None = None) -> Weights:
+    """Copy a module's state, over an earlier copy of it where there is one."""
+    values = list(weights.values())
+    if into is not None and into.keys() == weights.keys() and all(map(torch.is_tensor, values)):
+        for copied, value in zip(into.values(), values, strict=True):
+            copied.copy_(value)
+        return into
     return {
         name: value.detach().clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
-        for name, value in module.state_dict().items()
+        for name, value in weights.items()
     }
 
 

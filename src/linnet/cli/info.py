@@ -17,7 +17,12 @@ def info(as_json: Json = False) -> None:
     import torch
 
     import linnet
-    from linnet.native import how_to_get_native, instruction_sets, native_available
+    from linnet.native import (
+        how_to_get_native,
+        instruction_sets,
+        kernels_in_use,
+        native_available,
+    )
 
     packages = (
         "torch",
@@ -36,6 +41,7 @@ def info(as_json: Json = False) -> None:
         "versions": {name: version(name) for name in packages},
         "native_module": native_available(),
         "instruction_sets": instruction_sets(),
+        "kernels": kernels_in_use(),
         "engines": {"torch": "trains every module", "native": _native(native_available())},
         "devices": ["cpu", *_accelerators()],
         "torch_threads": torch.get_num_threads(),
@@ -52,6 +58,7 @@ def info(as_json: Json = False) -> None:
         ["engine torch", document["engines"]["torch"]],
         ["engine native", document["engines"]["native"]],
         ["instruction sets", ", ".join(document["instruction_sets"]) or "not known"],
+        ["native kernels", document["kernels"] or "none"],
         ["devices", ", ".join(document["devices"])],
         ["torch threads", str(document["torch_threads"])],
     ]

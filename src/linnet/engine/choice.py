@@ -105,7 +105,12 @@ def _mps_or_cpu() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def choose_threads(n_threads: int | None, module: nn.Module, batch_size: int) -> int | None:
+def choose_threads(
+    n_threads: int | None,
+    module: nn.Module,
+    batch_size: int,
+    engine: type[TorchEngine] | type[NativeEngine],
+) -> int | None:
     """Return the number of CPU threads to train with; None for the number torch is set to.
 
     Parameters
@@ -115,8 +120,10 @@ def choose_threads(n_threads: int | None, module: nn.Module, batch_size: int) ->
     module : torch.nn.Module
     batch_size : int
         Rows of a step.
+    engine : type
+        The native engine chooses for each epoch among so many or fewer by itself.
     """
-    if n_threads is not None:
+    if n_threads is not None or engine is NativeEngine:
         return n_threads
     work = sum(p.numel() for p in module.parameters()) * batch_size
     return 1 if work <= _ONE_THREAD_UP_TO else None

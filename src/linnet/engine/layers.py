@@ -31,7 +31,7 @@ def add_layer(program: Program, layer: nn.Module, at: int) -> int:
     return LAYERS[type(layer)](program, at, layer)
 
 
-def _linear(program: Program, at: int, layer: Any) -> int:
+def _linear_layer(program: Program, at: int, layer: Any) -> int:
     return program.linear(at, layer.weight, layer.bias)
 
 
@@ -49,7 +49,7 @@ def _dropout(program: Program, at: int, layer: Any) -> int:
     return program.dropout(at, layer.p) if layer.p > 0 else at
 
 
-def _layer_norm(program: Program, at: int, layer: Any) -> int:
+def _layer_norm_layer(program: Program, at: int, layer: Any) -> int:
     if tuple(layer.normalized_shape) != (program.heights[at],):
         raise Unknown(f"LayerNorm over {tuple(layer.normalized_shape)} is not known")
     return program.layer_norm(at, layer.eps, layer.weight, layer.bias)
@@ -71,33 +71,33 @@ def _plain(name: str) -> Callable[..., int]:
     return lambda program, at, *_, **__: program.activation(at, name)
 
 
-def gelu(program: Program, at: int, approximate: str = "none") -> int:
+def _gelu(program: Program, at: int, approximate: str = "none") -> int:
     return program.activation(at, "gelu_tanh" if approximate == "tanh" else "gelu")
 
 
-def leaky_relu(program: Program, at: int, negative_slope: float = 0.01, *_: Any) -> int:
+def _leaky_relu(program: Program, at: int, negative_slope: float = 0.01, *_: Any) -> int:
     return program.activation(at, "leaky_relu", negative_slope)
 
 
-def elu(program: Program, at: int, alpha: float = 1.0, *_: Any) -> int:
+def _elu(program: Program, at: int, alpha: float = 1.0, *_: Any) -> int:
     return program.activation(at, "elu", alpha)
 
 
-def softplus(program: Program, at: int, beta: float = 1.0, threshold: float = 20.0) -> int:
+def _softplus(program: Program, at: int, beta: float = 1.0, threshold: float = 20.0) -> int:
     return program.activation(at, "softplus", beta, threshold)
 
 
-def hardtanh(
+def _hardtanh(
     program: Program, at: int, min_val: float = -1.0, max_val: float = 1.0, *_: Any
 ) -> int:
     return program.activation(at, "hardtanh", min_val, max_val)
 
 
-def relu6(program: Program, at: int, *_: Any) -> int:
+def _relu6(program: Program, at: int, *_: Any) -> int:
     return program.activation(at, "hardtanh", 0.0, 6.0)
 
 
-def layer_norm(
+def _layer_norm(
     program: Program,
     at: int,
     normalized_shape: Any,
@@ -110,18 +110,18 @@ def layer_norm(
     return program.layer_norm(at, eps, weight, bias)
 
 
-def linear(
+def _linear(
     program: Program, at: int, weight: torch.Tensor, bias: torch.Tensor | None = None
 ) -> int:
     return program.linear(at, weight, bias)
 
 
 LAYERS: dict[type[nn.Module], Callable[[Program, int, Any], int]] = {
-    nn.Linear: _linear,
+    nn.Linear: _linear_layer,
     nn.Identity: _identity,
     nn.Flatten: _flatten,
     nn.Dropout: _dropout,
-    nn.LayerNorm: _layer_norm,
+    nn.LayerNorm: _layer_norm_layer,
     nn.BatchNorm1d: _batch_norm,
     PeriodicEmbedding: _periodic,
     nn.ReLU: _plain("relu"),
@@ -132,12 +132,12 @@ LAYERS: dict[type[nn.Module], Callable[[Program, int, Any], int]] = {
     nn.Sigmoid: _plain("sigmoid"),
     nn.Softsign: _plain("softsign"),
     Sin: _plain("sin"),
-    nn.ReLU6: lambda program, at, _: relu6(program, at),
-    nn.LeakyReLU: lambda program, at, layer: leaky_relu(program, at, layer.negative_slope),
-    nn.ELU: lambda program, at, layer: elu(program, at, layer.alpha),
-    nn.GELU: lambda program, at, layer: gelu(program, at, layer.approximate),
-    nn.Softplus: lambda program, at, layer: softplus(program, at, layer.beta, layer.threshold),
-    nn.Hardtanh: lambda program, at, layer: hardtanh(program, at, layer.min_val, layer.max_val),
+    nn.ReLU6: lambda program, at, _: _relu6(program, at),
+    nn.LeakyReLU: lambda program, at, layer: _leaky_relu(program, at, layer.negative_slope),
+    nn.ELU: lambda program, at, layer: _elu(program, at, layer.alpha),
+    nn.GELU: lambda program, at, layer: _gelu(program, at, layer.approximate),
+    nn.Softplus: lambda program, at, layer: _softplus(program, at, layer.beta, layer.threshold),
+    nn.Hardtanh: lambda program, at, layer: _hardtanh(program, at, layer.min_val, layer.max_val),
 }
 
 FUNCTIONS: dict[Any, Callable[..., int]] = {
@@ -156,15 +156,15 @@ FUNCTIONS: dict[Any, Callable[..., int]] = {
         )
         for function in functions
     },
-    F.linear: linear,
-    F.leaky_relu: leaky_relu,
-    F.elu: elu,
-    F.gelu: gelu,
-    F.softplus: softplus,
-    F.hardtanh: hardtanh,
-    F.relu6: relu6,
-    F.layer_norm: layer_norm,
-    torch.layer_norm: layer_norm,
+    F.linear: _linear,
+    F.leaky_relu: _leaky_relu,
+    F.elu: _elu,
+    F.gelu: _gelu,
+    F.softplus: _softplus,
+    F.hardtanh: _hardtanh,
+    F.relu6: _relu6,
+    F.layer_norm: _layer_norm,
+    torch.layer_norm: _layer_norm,
 }
 
 # Methods of tensors, by the function that does the same.

@@ -10,7 +10,6 @@ import importlib.util
 import math
 import time
 from dataclasses import dataclass
-from operator import is_
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from torch import nn
 
 from linnet.data import Rows, Stream
 from linnet.engine.program import Program
+from linnet.engine.thread_count import ThreadCount
 from linnet.engine.torch_engine import TorchEngine
 from linnet.engine.torch_engine import predict as predict_by_torch
 from linnet.engine.tracing import has_hooks, is_chain, trace
@@ -73,36 +73,44 @@ class NativeEngine:
             program, self._trained, [self._groups.get(p, 0) for p in program.parameters]
         )
         self._solver = _SOLVERS[type(self.optimizer)]
-        self._n_threads = torch.get_num_threads()
-        self._arrays = _arrays(self.rows)
-        self._states: list[Any] = []
-        self._counted: list[float] = []
+        work = self.batch_size * sum(p.numel() for p in program.parameters)
+        self._threads = ThreadCount(torch.get_num_threads(), work)
+        self._arrays, self._n_rows = _arrays(self.rows), len(self.rows)
+        self._modules = list(self.module.modules())
+        self._classes = _class_weights(self.loss, self.rows)
+        self._states: list[tuple[torch.Tensor, dict[str, Any], list[str]]] = []
+        self._moments: list[torch.Tensor] = []  # those that the network knows
+        self._counts: list[Any] = []  # the optimizer's counts of steps, as arrays over its memory
 
     def epoch(
         self, order: torch.Tensor | None, seed: int, deadline: float = math.inf
     ) -> EpochResult:
         """Train on every row once; see `TorchEngine.epoch`."""
-        self.module.train()
-        order = torch.arange(len(self.rows)) if order is None else order
+        if not all(module.training for module in self._modules):
+            self.module.train()
+        order = torch.arange(self._n_rows) if order is None else order
         groups = self._plan_steps()
         self._hand_over_state()
-        total, norm, n_rows, n_steps = self._network.train_epoch(
+        n_threads, started = self._threads.choose(), time.perf_counter()
+        total, norm, n_rows, n_steps, is_finite = self._network.train_epoch(
             *self._arrays,
             order.numpy(),
-            _loss_tuple(self.loss, self.rows),
+            self._loss_tuple(),
             self._solver,
             groups,
             self.batch_size,
             self.clip_grad_norm or 0.0,
             self.clip_grad_value or 0.0,
             seed,
-            self._n_threads,
+            n_threads,
             min(deadline - time.monotonic(), 1e9),
         )
-        self._count_steps(n_steps)
+        self._threads.took(time.perf_counter() - started)
+        for count in self._counts:
+            count += n_steps
         self._network.raise_interruption()
         rate = groups[min(n_steps, len(groups)) - 1][0][0]
-        return EpochResult(total / max(1, n_rows), norm, rate, n_rows)
+        return EpochResult(total / max(1, n_rows), norm, rate, n_rows, is_finite)
 
     def evaluate(self, rows: Rows | Stream) -> float:
         """Return the mean loss over other rows, without training."""
@@ -112,9 +120,7 @@ class NativeEngine:
             )
             return worker.evaluate(rows)
         self.module.eval()
-        total = self._network.evaluate(
-            *_arrays(rows), _loss_tuple(self.loss, rows), self._n_threads
-        )
+        total = self._network.evaluate(*_arrays(rows), self._loss_tuple(), torch.get_num_threads())
         self._network.raise_interruption()
         return total / len(rows)
 
@@ -130,58 +136,55 @@ class NativeEngine:
             self.batch_scheduler.step()
         return steps
 
+    def _loss_tuple(self) -> tuple[int, float, Any, bool]:
+        """Return the code of the loss, its knob, weights of classes, and whether it is a sum."""
+        code, knob = _LOSSES[type(self.loss.function)]
+        value = 0.0 if knob is None else float(getattr(self.loss.function, knob))
+        return code, value, self._classes, self.loss.is_sum
+
     def _hand_over_state(self) -> None:
         """Point the native module at the optimizer's tensors, made where they are missing."""
-        states = [
-            self._state(number, parameter)
-            for number, parameter in enumerate(self._parameters)
-            if self._trained[number]
-        ]
-        # The user may have given the optimizer another state since the last epoch.
-        known = [tensor for _, tensors, _ in states for tensor in tensors]
-        is_same = len(known) == len(self._states) and all(map(is_, known, self._states))
-        if is_same and self._counted == [count for _, _, count in states]:
+        all_states, moments = self.optimizer.state, iter(self._moments)
+        if self._states and all(
+            all_states.get(parameter) is state and all(state.get(n) is next(moments) for n in names)
+            for parameter, state, names in self._states
+        ):
             return
-        self._states = known
+        self._states, self._moments, self._counts = [], [], []
         self._network.clear_states()
-        for number, tensors, count in states:
-            arrays = [None if t is None else matrix(t) for t in tensors]
-            self._network.set_state(number, *arrays, count)
-
-    def _state(
-        self, number: int, parameter: torch.Tensor
-    ) -> tuple[int, tuple[torch.Tensor | None, ...], float]:
-        """Return a parameter's number, its moments, and how many steps they have seen."""
-        group = self.optimizer.param_groups[self._groups[parameter]]
-        if self._solver == _SGD:
-            if not group["momentum"]:
-                return number, (None, None, None), 0.0
-            state = self.optimizer.state[parameter]
-            is_first = state.get("momentum_buffer") is None
-            if is_first:
-                state["momentum_buffer"] = torch.zeros_like(parameter)
-            return number, (state["momentum_buffer"], None, None), 0.0 if is_first else 1.0
-        state = self.optimizer.state[parameter]
-        if not state:
-            state["step"] = torch.tensor(0.0)
-            state["exp_avg"] = torch.zeros_like(parameter)
-            state["exp_avg_sq"] = torch.zeros_like(parameter)
-        if group["amsgrad"] and "max_exp_avg_sq" not in state:
-            state["max_exp_avg_sq"] = torch.zeros_like(parameter)
-        greatest = state["max_exp_avg_sq"] if group["amsgrad"] else None
-        return number, (state["exp_avg"], state["exp_avg_sq"], greatest), float(state["step"])
-
-    def _count_steps(self, n_steps: int) -> None:
-        if self._solver == _SGD:
-            self._counted = []
-            return
-        counts = []
         for number, parameter in enumerate(self._parameters):
-            if self._trained[number]:
-                step = self.optimizer.state[parameter]["step"]
-                step += n_steps
-                counts.append(float(step))
-        self._counted = counts
+            if not self._trained[number]:
+                continue
+            group = self.optimizer.param_groups[self._groups[parameter]]
+            if self._solver == _SGD and not group["momentum"]:
+                continue
+            state = all_states[parameter]
+            names, n_steps = _moments(state, parameter, self._solver, group)
+            tensors = [state[name] for name in names]
+            arrays = [matrix(tensor) for tensor in tensors[:3]]
+            self._network.set_state(number, *arrays, *[None] * (3 - len(arrays)), n_steps)
+            self._states.append((parameter, state, names))
+            self._moments += tensors
+            if "step" in state:
+                self._counts.append(state["step"].numpy())
+
+
+def _moments(
+    state: dict[str, Any], parameter: torch.Tensor, solver: int, group: dict[str, Any]
+) -> tuple[list[str], float]:
+    """Return the names of a parameter's moments, made if they are missing, and the steps done."""
+    if solver == _SGD:
+        # torch keeps no count, but begins with the gradient itself, undamped.
+        n_steps = 0.0 if state.get("momentum_buffer") is None else 1.0
+        if not n_steps:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        return ["momentum_buffer"], n_steps
+    names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
+    state.setdefault("step", torch.tensor(0.0))
+    for name in names:
+        if name not in state:
+            state[name] = torch.zeros_like(parameter)
+    return names, float(state["step"])
 
 
 def why_not(
@@ -230,7 +233,9 @@ def _loss_faults(loss: Loss, rows: Rows) -> list[str]:
         if function.weight is not None:
             return [f"the loss {loss.name} has a weight for each number"]
         if function.pos_weight is not None and function.pos_weight.ndim > 1:
-            return [f"the loss {loss.name} has a pos_weight of {function.pos_weight.ndim} dimensions"]
+            return [
+                f"the loss {loss.name} has a pos_weight of {function.pos_weight.ndim} dimensions"
+            ]
     if getattr(function, "reduction", "mean") not in ("mean", "sum"):
         return [f"the loss {loss.name} has reduction={function.reduction!r}"]
     if isinstance(function, nn.CrossEntropyLoss):
@@ -280,19 +285,14 @@ def _parameter_faults(module: nn.Module, program: Program, rows: Rows) -> list[s
     return faults
 
 
-def _loss_tuple(loss: Loss, rows: Rows) -> tuple[int, float, Any, bool]:
-    """Return the code of a loss, its knob, the weights of classes, and whether it is a sum."""
-    function: Any = loss.function
-    code, knob = _LOSSES[type(function)]
-    weight = getattr(function, "weight", None)
-    weight = getattr(function, "pos_weight", None) if weight is None else weight
-    if weight is not None:
-        weight = weight.detach().to(rows.X.dtype).expand(_n_classes(weight, rows)).contiguous().numpy()
-    return code, 0.0 if knob is None else float(getattr(function, knob)), weight, loss.is_sum
-
-
-def _n_classes(weight: torch.Tensor, rows: Rows) -> int:
-    return weight.numel() if rows.y.ndim == 1 else rows.y.shape[1]
+def _class_weights(loss: Loss, rows: Rows) -> Any:
+    """Return the weights of classes, or of positive labels, as an array (K,); None without."""
+    weight = getattr(loss.function, "weight", None)
+    weight = getattr(loss.function, "pos_weight", None) if weight is None else weight
+    if weight is None:
+        return None
+    K = weight.numel() if rows.y.ndim == 1 else rows.y.shape[1]
+    return weight.detach().to(rows.X.dtype).expand(K).contiguous().numpy()
 
 
 def build(program: Program, trained: list[bool], groups: list[int]) -> Any:
@@ -329,7 +329,11 @@ def _trace_faults(module: nn.Module, program: Program, X: torch.Tensor) -> list[
     for _ in range(2):
         expected = predict_by_torch(module, x)
         if expected.shape != found.shape or not torch.allclose(
-            expected, found, rtol=tolerance, atol=tolerance * float(found.abs().max()), equal_nan=True
+            expected,
+            found,
+            rtol=tolerance,
+            atol=tolerance * float(found.abs().max()),
+            equal_nan=True,
         ):
             return ["its forward does not do the same each time that it is called"]
     return []

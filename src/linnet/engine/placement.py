@@ -8,16 +8,19 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from linnet.forks import is_forked
+
 
 @contextmanager
-def threads(n_threads: int | None) -> Iterator[None]:
-    """Let torch use so many threads for a while."""
+def threads(n_threads: int | None = None) -> Iterator[None]:
+    """Let torch use so many threads for a while; one in a forked process; None: as it is set."""
+    n_threads = 1 if is_forked() else n_threads
     if n_threads is None:
         yield
         return
     before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
     try:
+        torch.set_num_threads(n_threads)
         yield
     finally:
         torch.set_num_threads(before)

@@ -123,7 +123,9 @@ def _signature(module: nn.Module) -> list[Any]:
         ]
         for tensors in (layer._parameters, layer._buffers):
             found += [(t.data_ptr(), t.shape) for t in tensors.values() if t is not None]
-        layers += [m for m in layer._modules.values() if m is not None and m not in layers]
+        children = [child for child in layer._modules.values() if child is not None]
+        found += map(id, children)
+        layers += [child for child in children if child not in layers]
     return found
 
 

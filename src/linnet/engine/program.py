@@ -124,7 +124,7 @@ class Program:
         return out
 
     def scale(self, at: int, weight: torch.Tensor, bias: torch.Tensor | None) -> int:
-        """Add ``x[d] weight[d, f] + bias[d, f]`` for each d and f; weight and bias (D, F) or (D,)."""
+        """Add ``x[d] weight[d, f] + bias[d, f]`` for each d and f; weight, bias (D, F) or (D,)."""
         if len(weight) != self.heights[at]:
             raise Unknown(f"scales {len(weight)} inputs, not {self.heights[at]}")
         out = self.value(weight.numel())
@@ -188,7 +188,8 @@ class Program:
 
     def prune(self) -> None:
         """Leave out what does not lead to the output; its parameters get no gradient in torch."""
-        alive, kept = {self.output}, []
+        alive: set[int] = {self.output}
+        kept: list[Node] = []
         for node in reversed(self.nodes):
             if node[3] in alive:
                 alive.update(i for i in node[1:3] if i >= 0)

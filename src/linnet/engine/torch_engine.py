@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +15,7 @@ import torch
 from torch import nn
 
 from linnet.data import Rows, Stream
+from linnet.engine.placement import threads
 from linnet.history import EpochResult
 from linnet.losses import Loss
 
@@ -75,7 +79,7 @@ class TorchEngine:
         total, n_rows = self._zero(), 0
         groups = self.optimizer.param_groups
         rate = groups[0]["lr"]
-        with seeded(seed, self.device):
+        with seeded(seed, self.device), torch.enable_grad():
             for x, y, weight in self.rows.batches(self.batch_size, order):
                 loss = self._step(x, y, weight)
                 total.add_(loss.detach(), alpha=1 if self.loss.is_sum else len(x))
@@ -88,7 +92,9 @@ class TorchEngine:
         if n_rows == 0:
             raise ValueError("The DataLoader gives no batches. Give one whose dataset has items.")
         norm = _gradient_norm(self._parameters()) if self._norm is None else self._norm
-        return EpochResult(float(total) / n_rows, float(norm), float(rate), n_rows)
+        return EpochResult(
+            float(total) / n_rows, float(norm), float(rate), n_rows, is_finite(self.module)
+        )
 
     def _step(self, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
         # A closure costs 2 % of a small step, and of torch's optimizers only L-BFGS calls it more
@@ -106,6 +112,12 @@ class TorchEngine:
         """Leave the gradient of a batch in the parameters, and return its loss."""
         self.optimizer.zero_grad()
         loss = self.loss(self.module(x), y, weight)
+        if not loss.requires_grad:
+            raise ValueError(
+                f"The loss {self.loss.name} does not depend on the module's parameters. Compute it "
+                "from the module's output by torch's functions, without detach, numpy or no_grad "
+                "on the way, in forward too."
+            )
         loss.backward()
         if self.clip_grad_norm is not None:
             self._norm = nn.utils.clip_grad_norm_(self._parameters(), self.clip_grad_norm)
@@ -146,7 +158,7 @@ def predict(module: nn.Module, X: torch.Tensor, batch_size: int = 1) -> torch.Te
     was_training = module.training
     module.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), threads():
             blocks = X.split(block_size(module, Rows(X, X), batch_size))
             # A copy, for a forward such as ``x -= mean`` changes its input in place.
             return torch.cat([module(x.clone()) for x in blocks])
@@ -154,21 +166,39 @@ def predict(module: nn.Module, X: torch.Tensor, batch_size: int = 1) -> torch.Te
         module.train(was_training)
 
 
+# torch has one generator a device for all threads. Those that seed it take turns, or none would
+# draw what its seed says, nor leave the generator as it was found.
+_TURN = threading.RLock()
+
+
+def _renew_turn() -> None:
+    global _TURN
+    _TURN = threading.RLock()  # the old one may belong to a thread that was not forked
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_turn)
+
+
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators for a while, and leave them as they were found."""
-    cpu_state = torch.default_generator.get_state()
-    accelerator = _accelerator_generator(device)
-    accelerator_state = None if accelerator is None else accelerator.get_state()
-    torch.default_generator.manual_seed(seed)
-    if accelerator is not None:
-        accelerator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        torch.default_generator.set_state(cpu_state)
-        if accelerator is not None and accelerator_state is not None:
-            accelerator.set_state(accelerator_state)
+    """Seed torch's global generators for a while, and leave them as they were found.
+
+    Other threads that ask for the same wait meanwhile.
+    """
+    with _TURN:
+        cpu_state = torch.default_generator.get_state()
+        accelerator = _accelerator_generator(device)
+        accelerator_state = None if accelerator is None else accelerator.get_state()
+        try:
+            torch.default_generator.manual_seed(seed)
+            if accelerator is not None:
+                accelerator.manual_seed(seed)
+            yield
+        finally:
+            torch.default_generator.set_state(cpu_state)
+            if accelerator is not None and accelerator_state is not None:
+                accelerator.set_state(accelerator_state)
 
 
 def _accelerator_generator(device: torch.device) -> torch.Generator | None:
@@ -177,6 +207,15 @@ def _accelerator_generator(device: torch.device) -> torch.Generator | None:
         index = torch.cuda.current_device() if device.index is None else device.index
         return torch.cuda.default_generators[index]
     return torch.mps._get_default_mps_generator() if device.type == "mps" else None
+
+
+def is_finite(module: nn.Module) -> bool:
+    """Whether all parameters are finite."""
+    # A sum is quicker than asking each number; where it overflows, they are asked.
+    return all(
+        math.isfinite(p.detach().sum().item()) or bool(torch.isfinite(p).all())
+        for p in module.parameters()
+    )
 
 
 def block_size(module: nn.Module, rows: Rows | Stream, batch_size: int) -> int:

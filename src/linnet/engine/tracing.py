@@ -1,8 +1,8 @@
 """What a torch module does, as a program of the native engine.
 
-The layers of a `torch.nn.Sequential` say all that it does. The forward of any other module is run once
-with a placeholder in the place of the inputs, which `torch.fx` follows through Python's code; what
-the native engine does not know is told with the place where it stands.
+The layers of a `torch.nn.Sequential` say all that it does. The forward of any other module is run
+once with a placeholder in the place of the inputs, which `torch.fx` follows through Python's code.
+What the native engine does not know is told with the place where it stands.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def trace(module: nn.Module, n_inputs: int) -> tuple[Program | None, list[str]]:
 def is_chain(module: nn.Module) -> bool:
     """Whether a module is a torch.nn.Sequential of layers, which say all that it does."""
     return type(module) is nn.Sequential and all(
-        type(layer) in LAYERS or _is_of_torch(layer) and type(layer) is not nn.Sequential
+        type(layer) in LAYERS
+        or (_is_of_torch(layer) and type(layer) is not nn.Sequential)
         or is_chain(layer)
         for layer in module
     )
@@ -89,8 +90,9 @@ def has_hooks(module: nn.Module) -> bool:
 
 
 def _chain(program: Program, place: str, chain: nn.Module, at: int, faults: list[str]) -> int:
-    for name, layer in chain.named_children():
+    for name, layer in chain._modules.items():  # named_children tells a layer once only
         where = f"{place}.{name}" if place else name
+        assert layer is not None
         if type(layer) is nn.Sequential:
             at = _chain(program, where, layer, at, faults)
             continue
@@ -148,7 +150,8 @@ class _Tracer(fx.Tracer):
         if module in known:
             return known[module]
         if type(module) in LAYERS or (
-            _is_of_torch(module) and not isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict)
+            _is_of_torch(module)
+            and not isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict)
         ):
             twin: nn.Module = _Leaf(self, place or type(module).__name__, module)
         else:
@@ -220,7 +223,9 @@ class _Translation:
         function: Any = node.target
         if node.op == "call_method":
             function = METHODS.get(str(node.target), str(node.target))
-        name = getattr(function, "__name__", f".{function}()" if isinstance(function, str) else "it")
+        name = getattr(
+            function, "__name__", f".{function}()" if isinstance(function, str) else "it"
+        )
         if function in FUNCTIONS:
             first = node.args[0] if node.args else node.kwargs.get("input")
             arguments = [self._constant(a) for a in node.args[1:]]
@@ -267,7 +272,7 @@ class _Translation:
 
     def _dropout(self, node: fx.Node) -> int:
         names = ("input", "p", "training", "inplace")
-        given = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+        given: dict[str, Any] = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
         rate, training = given.get("p", 0.5), given.get("training", True)
         is_training = self.tracer.is_training
         if training is not is_training:

@@ -10,12 +10,16 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 
 from linnet import losses
+from linnet.engine.placement import threads
 from linnet.estimators.fitting import NetworkEstimator, Target
+from linnet.estimators.scores import accuracy_scorer
 from linnet.estimators.targets import ClassTarget, check_class_target
 
 
 class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     """A classifier around a network."""
+
+    _scorer = staticmethod(accuracy_scorer)
 
     def _read_target(self, y: Any, name: str) -> np.ndarray:
         return check_class_target(y, name)
@@ -43,6 +47,11 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         if self.class_weight is None:
             return weight
         by_class = compute_sample_weight(self.class_weight, y)
+        if not (by_class >= 0).all():
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is not allowed: weights are numbers of 0 or "
+                "more. Give such, or class_weight='balanced'."
+            )
         return by_class if weight is None else by_class * weight
 
     def _loss(self, target: ClassTarget) -> losses.Loss:
@@ -112,17 +121,19 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             If X does not have the columns of the fit, or holds NaN or infinity.
         """
         outputs = self._outputs(X)
-        loss = self._loss(self.target_)
-        if loss.compares == "values":
-            probabilities = loss.link(outputs).clamp(0, 1)
-        elif self.target_.multilabel or self.target_.n_outputs == 1:
-            probabilities = torch.sigmoid(outputs)
-        else:  # of logarithms of probabilities, NLLLoss's outputs, it gives the probabilities
-            probabilities = torch.softmax(outputs, dim=-1)
+        return self._probabilities(outputs, self.target_)
+
+    def _probabilities(self, outputs: torch.Tensor, target: ClassTarget) -> np.ndarray:
+        loss = self._loss(target)
+        with threads():
+            if loss.compares == "values":
+                probabilities = loss.link(outputs).clamp(0, 1)
+            elif target.multilabel or target.n_outputs == 1:
+                probabilities = torch.sigmoid(outputs)
+            else:  # of logarithms of probabilities, NLLLoss's outputs, it gives the probabilities
+                probabilities = torch.softmax(outputs, dim=-1)
         one = probabilities.numpy()
-        if self.target_.n_outputs == 1 and not self.target_.multilabel:
-            return np.hstack([1 - one, one])
-        return one
+        return np.hstack([1 - one, one]) if target.n_outputs == 1 and not target.multilabel else one
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the natural logarithm of `predict_proba`.
@@ -156,10 +167,14 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         ValueError
             If X does not have the columns of the fit, or holds NaN or infinity.
         """
-        probabilities = self.predict_proba(X)
-        if self.target_.multilabel:
+        outputs = self._outputs(X)
+        return self._predictions(outputs, self.target_)
+
+    def _predictions(self, outputs: torch.Tensor, target: ClassTarget) -> np.ndarray:
+        probabilities = self._probabilities(outputs, target)
+        if target.multilabel:
             return (probabilities > 0.5).astype(np.int64)
-        return self.classes_[probabilities.argmax(axis=1)]
+        return target.classes[probabilities.argmax(axis=1)]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -10,6 +10,7 @@ import math
 import os
 import re
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from linnet import losses, solvers
+from linnet.engine.placement import threads
+from linnet.engine.prediction import predict as predict_rows
 from linnet.engine.prediction import predictor
+from linnet.engine.torch_engine import seeded
 from linnet.estimators.inputs import (
     check_lengths,
     read_inputs,
@@ -36,6 +40,7 @@ from linnet.estimators.parameters import (
     has_new_rates,
 )
 from linnet.estimators.schedules import STEPPED_PER_BATCH, make_scheduler
+from linnet.estimators.scores import Scorer
 from linnet.estimators.targets import ClassTarget, RegressionTarget, plain_array
 from linnet.history import History, Outcome
 from linnet.table import Columns
@@ -66,6 +71,8 @@ class NetworkEstimator(BaseEstimator):
             raise ValueError(f"Invalid parameter: {fault}") from None  # scikit-learn's type
         return super().set_params(**parameters)
 
+    _validation_scores: list[float] | None = None
+
     # What a subclass says -------------------------------------------------------------------
 
     def _read_target(self, y: Any, name: str) -> np.ndarray:
@@ -78,6 +85,15 @@ class NetworkEstimator(BaseEstimator):
 
     def _loss(self, target: Any) -> losses.Loss:
         """Return the loss for such a target."""
+        raise NotImplementedError
+
+    def _predictions(self, outputs: torch.Tensor, target: Any) -> np.ndarray:
+        """Return predictions (N,) or (N, K) for raw outputs (N, K)."""
+        raise NotImplementedError
+
+    @staticmethod
+    def _scorer(y: np.ndarray, weight: np.ndarray | None) -> Scorer:
+        """Return a function of predictions for such rows that gives what `score` does."""
         raise NotImplementedError
 
     def _build(self, n_inputs: int, target: Target, generator: torch.Generator) -> nn.Module:
@@ -150,7 +166,8 @@ class NetworkEstimator(BaseEstimator):
         check_parameters(self)
         before = dict(vars(self))
         try:
-            self._train_checked(X, y, sample_weight, validation, **how)
+            with threads():
+                self._train_checked(X, y, sample_weight, validation, **how)
         except BaseException:
             # A fit that fails leaves the estimator as it was.
             self.__dict__.clear()
@@ -206,12 +223,17 @@ class NetworkEstimator(BaseEstimator):
             scheduler = self._make_scheduler(optimizer, len(y), batch_size)
             state.optimizer, state.scheduler = optimizer, scheduler
         loss = self._loss(target)
+        inputs_val, scores, keep_score = None, None, None
+        if X_val is not None and y_val is not None:
+            inputs_val = _encode(columns, X_val, _dtype(module))
+            scores = list(self.validation_scores_ or []) if goes_on else []
+            keep_score = self._score_keeper(scores, module, target, inputs_val, y_val, weight_val)
         history = train(
             module,
             _encode(columns, X, _dtype(module)),
             self._targets(target, y, "y", loss),
             sample_weight=self._class_weighted(y, weight),
-            X_val=None if X_val is None else _encode(columns, X_val, _dtype(module)),
+            X_val=inputs_val,
             y_val=None if y_val is None else self._targets(target, y_val, "y_val", loss),
             sample_weight_val=None if y_val is None else self._class_weighted(y_val, weight_val),
             loss=loss,
@@ -229,13 +251,34 @@ class NetworkEstimator(BaseEstimator):
             device=self.device,
             engine=self.engine,
             n_threads=None if self.n_threads is None else int(self.n_threads),
+            on_epoch=keep_score,
             progress=bool(self.verbose),
             state=state,
         )
         history.seed, history.split = seed, split
         self.columns_, self.target_, self.module_ = columns, target, module
-        self.history_, self._state = history, state
+        self.history_, self._state, self._validation_scores = history, state, scores
         self._fitted_as = self.get_params(deep=False)
+
+    def _score_keeper(
+        self,
+        scores: list[float],
+        module: nn.Module,
+        target: Any,
+        inputs: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray | None,
+    ) -> Callable[[History], None]:
+        """Return what appends the score of the validation rows after an epoch."""
+        rows, score = torch.from_numpy(inputs).to(_dtype(module)), self._scorer(y, weight)
+
+        def keep(history: History) -> None:
+            device = next(module.parameters()).device  # where it is trained
+            with seeded(0, device):  # a module may draw random numbers in evaluation too
+                outputs = predict_rows(module, rows.to(device)).double().cpu()
+            scores.append(score(self._predictions(outputs, target)))
+
+        return keep
 
     def _read(self, X: Any, y: Any, *, reset: bool, fewest: int) -> tuple[Any, np.ndarray]:
         y = self._read_target(plain_array(y), "y")
@@ -378,8 +421,10 @@ class NetworkEstimator(BaseEstimator):
             check_is_fitted(self, "module_")  # which takes as long as a row
         X = read_inputs(self, X, reset=False)
         predict = predictor(self.module_, self.columns_.n_features)
-        inputs = torch.from_numpy(_encode(self.columns_, X, predict.dtype)).to(predict.dtype)
-        return predict(self.module_, inputs).double()
+        encoded = _encode(self.columns_, X, predict.dtype)
+        with threads():
+            inputs = torch.from_numpy(encoded).to(predict.dtype)
+            return predict(self.module_, inputs).double()
 
     @property
     def loss_curve_(self) -> list[float]:
@@ -391,6 +436,26 @@ class NetworkEstimator(BaseEstimator):
         """Validation loss after each epoch; None without validation rows."""
         history = self._fitted_history("validation_loss_curve_")
         return history.validation_loss.tolist() if history.has_validation else None
+
+    @property
+    def loss_(self) -> float:
+        """Training loss of the last epoch."""
+        return float(self._fitted_history("loss_").train_loss[-1])
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """R² or accuracy of the validation rows after each epoch; None without such rows."""
+        self._fitted_history("validation_scores_")
+        return self._validation_scores
+
+    @property
+    def best_validation_score_(self) -> float | None:
+        """Score of the validation rows with the weights kept, those of the best epoch."""
+        history, scores = self._fitted_history("best_validation_score_"), self.validation_scores_
+        if not scores or history.best_epoch is None:
+            return None
+        # Epochs of an earlier fit may have been without validation rows.
+        return scores[history.best_epoch - history.n_epochs]
 
     @property
     def best_loss_(self) -> float:

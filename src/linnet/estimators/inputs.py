@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from linnet.data import check_kind
 from linnet.estimators.targets import tensor_array
 from linnet.table import check_finite
 from linnet.table.frames import check_unique, open_frame
@@ -41,6 +42,7 @@ def read_inputs(estimator: BaseEstimator, X: Any, name: str = "X", *, reset: boo
     TypeError
         If X is a frame that is not computed yet, or nothing that can be read.
     """
+    check_kind(X, name)
     if type(X) is not np.ndarray and _is_frame(estimator, X, name, reset=reset):
         return X
     if isinstance(X, torch.Tensor):

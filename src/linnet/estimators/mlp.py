@@ -80,8 +80,10 @@ class MLPRegressor(Perceptron, NetworkRegressor):
         Losses, rates, norms and times of each epoch, and why the training ended.
     loss_curve_, validation_loss_curve_ : list of float
         Loss of each epoch, in standardised units of y.
-    best_loss_ : float
-        Least validation loss, or without validation rows the least training loss.
+    loss_, best_loss_ : float
+        Loss of the last epoch; least validation loss, or without validation rows training loss.
+    validation_scores_, best_validation_score_ : list of float, float
+        R² of the validation rows after each epoch, and with the weights kept; None without.
     n_iter_, t_ : int
         Epochs trained, and rows seen.
     coefs_, intercepts_ : list of ndarray
@@ -184,8 +186,10 @@ class MLPClassifier(Perceptron, NetworkClassifier):
         Losses, rates, norms and times of each epoch, and why the training ended.
     loss_curve_, validation_loss_curve_ : list of float
         Log loss of each epoch, in nats.
-    best_loss_ : float
-        Least validation loss, or without validation rows the least training loss.
+    loss_, best_loss_ : float
+        Loss of the last epoch; least validation loss, or without validation rows training loss.
+    validation_scores_, best_validation_score_ : list of float, float
+        Accuracy of the validation rows after each epoch, and with the weights kept; None without.
     n_iter_, t_ : int
         Epochs trained, and rows seen.
     coefs_, intercepts_ : list of ndarray

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.fx
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from linnet.engine.torch_engine import seeded
 from linnet.estimators.classification import NetworkClassifier
@@ -16,25 +16,25 @@ from linnet.estimators.fitting import NetworkEstimator
 from linnet.estimators.parameters import documented, keep
 from linnet.estimators.regression import NetworkRegressor
 from linnet.estimators.targets import ClassTarget
+from linnet.preflight import check_no_lazy, first_line
 
-# Activations that end a network's range somewhere.
-_BOUNDED = (
-    "tanh",
-    "sigmoid",
-    "relu",
-    "relu6",
-    "elu",
-    "celu",
-    "selu",
-    "gelu",
-    "silu",
-    "mish",
-    "softplus",
-    "softsign",
-    "hardtanh",
-    "hardsigmoid",
-    "softmax",
-)
+# Activations that end a network's range somewhere, by autograd's name of the step.
+_BOUNDED = {
+    "Tanh",
+    "Sigmoid",
+    "Relu",
+    "Elu",  # and SELU
+    "Celu",
+    "Gelu",
+    "Silu",
+    "Mish",
+    "Softplus",
+    "Hardtanh",  # and ReLU6
+    "Hardsigmoid",
+    "Softmax",
+}
+# Steps after it that only give its numbers another shape.
+_SHAPING = {"View", "Squeeze", "Unsqueeze"}
 
 
 class OwnModule(NetworkEstimator):
@@ -51,11 +51,12 @@ class OwnModule(NetworkEstimator):
             else:
                 n_outputs = len(target.classes) if is_class else target.n_outputs
                 module = _call(self.module, n_inputs, n_outputs)
-            n_outputs = _count_outputs(module, n_inputs)
+            outputs = _first_outputs(module, n_inputs)
+        n_outputs = _count_outputs(outputs)
         if is_class and not target.multilabel and (target.n_outputs, n_outputs) == (1, 2):
             target.n_outputs = 2  # one output for each of the two
         _check_outputs(n_outputs, target)
-        self._check_end(_last_activation(module), target)
+        self._check_end(_last_activation(outputs), target)
         return module
 
     def _check_end(self, activation: str, target: Any) -> None:
@@ -81,49 +82,44 @@ def _call(build: Callable[[int, int], Any], n_inputs: int, n_outputs: int) -> nn
     return module.cpu()
 
 
-def _last_activation(module: nn.Module) -> str:
-    """Return the name of the bounded activation that a module ends with, or an empty string.
-
-    A module whose way cannot be traced (it depends on the values) is taken to end with none.
-    """
-    try:
-        graph = torch.fx.symbolic_trace(module).graph
-    except Exception:  # a module of the user's may fail in any way when numbers have no values
-        return ""
-    last = next(iter(reversed(graph.nodes))).args[0]
-    if not isinstance(last, torch.fx.Node):
-        return ""
-    if last.op == "call_module":
-        name = type(module.get_submodule(str(last.target))).__name__
-    else:
-        name = getattr(last.target, "__name__", str(last.target))
-    return name if name.lower() in _BOUNDED else ""
+def _last_activation(outputs: torch.Tensor) -> str:
+    """Return the name of the bounded activation that outputs come from, or an empty string."""
+    step = outputs.grad_fn
+    while step is not None:
+        name = step.name().split("Backward")[0]
+        if name not in _SHAPING:
+            return name if name in _BOUNDED else ""
+        step = step.next_functions[0][0]
+    return ""
 
 
-def _count_outputs(module: nn.Module, n_inputs: int) -> int | tuple:
-    """Return the number of outputs K of a module; the shape itself if it is not (B, K)."""
+def _first_outputs(module: nn.Module, n_inputs: int) -> torch.Tensor:
+    """Return what the module gives for three rows; lazy layers take their sizes from them."""
     was_training = module.training
     module.eval()
-    dtype = next(
-        (p.dtype for p in module.parameters() if not isinstance(p, nn.UninitializedParameter)),
-        torch.float32,
-    )
+    dtype = next((p.dtype for p in module.parameters() if not is_lazy(p)), torch.float32)
     try:
-        with torch.no_grad():
+        with torch.enable_grad():  # for autograd knows which step was the last
             outputs = module(torch.zeros(3, n_inputs, dtype=dtype))
     except (RuntimeError, TypeError, ValueError, IndexError) as fault:
         raise ValueError(
             f"The module cannot take inputs of shape (N, {n_inputs}), which X has after encoding: "
-            f"{str(fault).splitlines()[0]}. Let its first layer take {n_inputs} inputs, or give a "
+            f"{first_line(fault)}. Let its first layer take {n_inputs} inputs, or give a "
             "function of (number of inputs, number of outputs) that returns the module."
         ) from fault
     finally:
         module.train(was_training)
+    check_no_lazy(module)
     if not isinstance(outputs, torch.Tensor):
         raise ValueError(
             f"The module returns a {type(outputs).__name__}; it has to return one tensor of shape "
             "(N, K)."
         )
+    return outputs
+
+
+def _count_outputs(outputs: torch.Tensor) -> int | tuple:
+    """Return the number K of outputs for three rows; the shape itself if it is not (B, K)."""
     if outputs.ndim != 2 or len(outputs) != 3:
         return ("N", *outputs.shape[1:]) if len(outputs) == 3 else tuple(outputs.shape)
     return outputs.shape[1]
@@ -162,7 +158,8 @@ class ModuleRegressor(OwnModule, NetworkRegressor):
         The trained copy, on the CPU: maps (N, D) standardised inputs to (N, K).
     history_ : History
         Losses, rates, norms and times of each epoch, and why the training ended.
-    loss_curve_, validation_loss_curve_, best_loss_, n_iter_, t_, n_outputs_
+    loss_curve_, validation_loss_curve_, validation_scores_, n_iter_, t_, n_outputs_
+    loss_, best_loss_, best_validation_score_
         As in MLPRegressor.
     columns_ : linnet.table.Columns
         How columns became inputs.
@@ -242,7 +239,8 @@ class ModuleClassifier(OwnModule, NetworkClassifier):
         The trained copy, on the CPU: maps (N, D) standardised inputs to (N, K) logits.
     history_ : History
         Losses, rates, norms and times of each epoch, and why the training ended.
-    loss_curve_, validation_loss_curve_, best_loss_, n_iter_, t_, n_outputs_
+    loss_curve_, validation_loss_curve_, validation_scores_, n_iter_, t_, n_outputs_
+    loss_, best_loss_, best_validation_score_
         As in MLPClassifier.
     columns_ : linnet.table.Columns
         How columns became inputs.

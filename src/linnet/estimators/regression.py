@@ -11,12 +11,16 @@ from sklearn.base import RegressorMixin
 from torch import nn
 
 from linnet import losses
+from linnet.engine.placement import threads
 from linnet.estimators.fitting import NetworkEstimator, Target
+from linnet.estimators.scores import r2_scorer
 from linnet.estimators.targets import RegressionTarget, check_regression_target
 
 
 class NetworkRegressor(RegressorMixin, NetworkEstimator):
     """A regressor around a network."""
+
+    _scorer = staticmethod(r2_scorer)
 
     def _read_target(self, y: Any, name: str) -> np.ndarray:
         return check_regression_target(y, name)
@@ -91,9 +95,13 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
             If X does not have the columns of the fit, or holds NaN or infinity.
         """
         outputs = self._outputs(X)
+        return self._predictions(outputs, self.target_)
+
+    def _predictions(self, outputs: torch.Tensor, target: RegressionTarget) -> np.ndarray:
         named = losses.LOSSES.get(self.loss) if isinstance(self.loss, str) else None
-        link = self._loss(self.target_).link if named is None else named[1]
-        return self.target_.decode(link(outputs).numpy())
+        link = self._loss(target).link if named is None else named[1]
+        with threads():
+            return target.decode(link(outputs).numpy())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -57,8 +57,8 @@ def plain_array(y: Any, name: str = "y") -> np.ndarray:
 
 
 def tensor_array(tensor: torch.Tensor) -> np.ndarray:
-    """Return a tensor's numbers; NumPy has no bfloat16."""
-    tensor = tensor.detach().cpu()
+    """Return a tensor's numbers; NumPy has no bfloat16, and no sparse arrays."""
+    tensor = tensor.detach().to_dense().cpu()
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 

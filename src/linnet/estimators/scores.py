@@ -1,0 +1,60 @@
+"""Scores of the validation rows after each epoch, as scikit-learn's MLP keeps them.
+
+What depends on y alone is worked out once: scikit-learn's own functions, with their checks, take
+longer than an epoch of a small network.
+
+Letters: N rows, K outputs, L labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+Scorer = Callable[[np.ndarray], float]
+
+
+def r2_scorer(y: np.ndarray, weight: np.ndarray | None) -> Scorer:
+    """Return a function of predictions that gives R², the mean over outputs.
+
+    ``1 - sum(w (y - p)²) / sum(w (y - mean(y))²)``, as `sklearn.metrics.r2_score`.
+
+    Parameters
+    ----------
+    y : ndarray of shape (N,) or (N, K)
+    weight : ndarray of shape (N,) or None
+    """
+    columns, weight = y.reshape(len(y), -1), np.ones(len(y)) if weight is None else weight
+    spread = weight @ (columns - weight @ columns / weight.sum()) ** 2  # (K,)
+    varies = spread > 0
+
+    def r2(predictions: np.ndarray) -> float:
+        if len(columns) < 2:
+            return float("nan")
+        errors = columns - predictions.reshape(columns.shape)
+        error = weight @ errors**2
+        if varies.all():
+            return 1 - float((error / spread).mean())
+        # A constant target is predicted exactly, or not at all.
+        return 1 - float(np.where(varies, error / np.where(varies, spread, 1), error > 0).mean())
+
+    return r2
+
+
+def accuracy_scorer(y: np.ndarray, weight: np.ndarray | None) -> Scorer:
+    """Return a function of predictions that gives the fraction of rows that are right.
+
+    Of multilabel rows each label has to be right, as in `sklearn.metrics.accuracy_score`.
+
+    Parameters
+    ----------
+    y : ndarray of shape (N,), or (N, L) of zeros and ones
+    weight : ndarray of shape (N,) or None
+    """
+
+    def accuracy(predictions: np.ndarray) -> float:
+        is_right = (y == predictions).reshape(len(y), -1).all(axis=1)
+        return float(is_right.mean() if weight is None else np.average(is_right, weights=weight))
+
+    return accuracy
