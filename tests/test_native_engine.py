@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import linnet
+from linnet.engine.prediction import predict
 from linnet.losses import GaussianLoss, PoissonLoss, QuantileLoss
 from linnet.network import Sin
 
@@ -422,3 +423,21 @@ def test_trainings_in_several_threads_at_once_give_what_each_gives_alone():
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(fit, range(8)))
     assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_a_prediction_sees_knobs_and_statistics_that_were_changed():
+    X = torch.randn(30, 3, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.LeakyReLU(0.1), nn.Linear(8, 1))
+
+    def change_knob():
+        module[2].negative_slope = 0.9
+
+    def change_statistics():
+        module[1].running_mean = torch.ones(8)
+
+    for change in (lambda: None, change_knob, change_statistics):
+        change()
+        with torch.no_grad():
+            expected = module.eval()(X)
+        torch.testing.assert_close(predict(module, X), expected, rtol=1e-4, atol=1e-5)

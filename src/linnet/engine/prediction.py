@@ -27,10 +27,17 @@ class Predictor:
         On the CPU. Its weights are read where they lie: changing them in place is seen.
     n_inputs : int
         D.
+
+    Attributes
+    ----------
+    dtype : torch.dtype
+        Of the module's weights, and so of its inputs.
     """
 
     def __init__(self, module: nn.Module, n_inputs: int):
         self._signature = _signature(module)
+        floating = (p.dtype for p in module.parameters() if p.is_floating_point())
+        self.dtype = next(floating, torch.float32)
         self._network: Any = None
         # A network has one set of buffers: calls from several threads take turns.
         self._lock = threading.Lock()
@@ -71,6 +78,22 @@ class Predictor:
 _PREDICTORS: weakref.WeakKeyDictionary[nn.Module, Predictor] = weakref.WeakKeyDictionary()
 
 
+def predictor(module: nn.Module, n_inputs: int) -> Predictor:
+    """Return what predicts for a module as it is now, for inputs (N, D).
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        On the CPU.
+    n_inputs : int
+        D.
+    """
+    known = _PREDICTORS.get(module)
+    if known is None or not known.is_of(module):
+        known = _PREDICTORS[module] = Predictor(module, n_inputs)
+    return known
+
+
 def predict(module: nn.Module, X: torch.Tensor) -> torch.Tensor:
     """Return a module's raw outputs (N, K) for inputs (N, D), in evaluation mode.
 
@@ -81,13 +104,29 @@ def predict(module: nn.Module, X: torch.Tensor) -> torch.Tensor:
     X : Tensor of shape (N, D)
         Of the module's type.
     """
-    predictor = _PREDICTORS.get(module)
-    if predictor is None or not predictor.is_of(module):
-        predictor = Predictor(module, X.shape[1])
-        _PREDICTORS[module] = predictor
-    return predictor(module, X)
+    return predictor(module, X.shape[1])(module, X)
 
 
 def _signature(module: nn.Module) -> list[Any]:
-    layers = [(id(layer), has_hooks(layer)) for layer in module.modules()]
-    return [layers, [p.data_ptr() for p in module.parameters()]]
+    """Return all that a program is made of: kinds of layers, their knobs, hooks and memory.
+
+    Walks through torch's own dictionaries, for `Module.parameters` takes longer than a row.
+    """
+    found: list[Any] = []
+    layers = [module]
+    for layer in layers:
+        found += (type(layer), has_hooks(layer))
+        found += [
+            value
+            for name, value in vars(layer).items()
+            if type(value) in _KNOBS and name != "training"
+        ]
+        for tensors in (layer._parameters, layer._buffers):
+            found += [(t.data_ptr(), t.shape) for t in tensors.values() if t is not None]
+        children = [child for child in layer._modules.values() if child is not None]
+        found += map(id, children)
+        layers += [child for child in children if child not in layers]
+    return found
+
+
+_KNOBS = frozenset((int, float, str, bool, tuple))

@@ -23,6 +23,7 @@ from torch import nn
 from linnet import losses, solvers
 from linnet.engine.placement import threads
 from linnet.engine.prediction import predict as predict_rows
+from linnet.engine.prediction import predictor
 from linnet.engine.torch_engine import seeded
 from linnet.estimators.inputs import (
     check_lengths,
@@ -224,12 +225,12 @@ class NetworkEstimator(BaseEstimator):
         loss = self._loss(target)
         inputs_val, scores, keep_score = None, None, None
         if X_val is not None and y_val is not None:
-            inputs_val = _encode(columns, X_val, module)
+            inputs_val = _encode(columns, X_val, _dtype(module))
             scores = list(self.validation_scores_ or []) if goes_on else []
             keep_score = self._score_keeper(scores, module, target, inputs_val, y_val, weight_val)
         history = train(
             module,
-            _encode(columns, X, module),
+            _encode(columns, X, _dtype(module)),
             self._targets(target, y, "y", loss),
             sample_weight=self._class_weighted(y, weight),
             X_val=inputs_val,
@@ -416,12 +417,14 @@ class NetworkEstimator(BaseEstimator):
 
     def _outputs(self, X: Any) -> torch.Tensor:
         """Return the module's raw outputs (N, K) for raw inputs, as float64."""
-        check_is_fitted(self, "module_")
+        if "module_" not in vars(self):
+            check_is_fitted(self, "module_")  # which takes as long as a row
         X = read_inputs(self, X, reset=False)
-        inputs = torch.from_numpy(_encode(self.columns_, X, self.module_))
+        predict = predictor(self.module_, self.columns_.n_features)
+        encoded = _encode(self.columns_, X, predict.dtype)
         with threads():
-            inputs = inputs.to(_dtype(self.module_))
-            return predict_rows(self.module_, inputs).double()
+            inputs = torch.from_numpy(encoded).to(predict.dtype)
+            return predict(self.module_, inputs).double()
 
     @property
     def loss_curve_(self) -> list[float]:
@@ -497,7 +500,7 @@ def _dtype(module: nn.Module) -> torch.dtype:
     return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
 
 
-def _encode(columns: Columns, X: Any, module: nn.Module) -> np.ndarray:
+def _encode(columns: Columns, X: Any, module_dtype: torch.dtype) -> np.ndarray:
     """Return inputs (N, D), of 16 digits for a module of such, else of 7."""
-    dtype = np.float64 if _dtype(module) == torch.float64 else np.float32
+    dtype = np.float64 if module_dtype == torch.float64 else np.float32
     return columns.encode_array(X, dtype) if isinstance(X, np.ndarray) else columns.encode(X, dtype)

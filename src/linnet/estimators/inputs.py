@@ -43,18 +43,8 @@ def read_inputs(estimator: BaseEstimator, X: Any, name: str = "X", *, reset: boo
         If X is a frame that is not computed yet, or nothing that can be read.
     """
     check_kind(X, name)
-    if nw.dependencies.is_into_dataframe(X):
-        names = getattr(X, "column_names", getattr(X, "columns", ()))
-        check_unique([str(column) for column in names], name)
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
-        _check_feature_names(estimator, X, reset=reset)
-        _check_n_features(estimator, X, reset=reset)
-        if len(frame) == 0:
-            raise ValueError(f"{name} has 0 rows (n_samples=0): a minimum of 1 is required.")
+    if type(X) is not np.ndarray and _is_frame(estimator, X, name, reset=reset):
         return X
-    if nw.dependencies.is_polars_lazyframe(X):
-        open_frame(X)  # says what to write instead
     if isinstance(X, torch.Tensor):
         X = tensor_array(X)
     try:
@@ -86,6 +76,23 @@ def read_inputs(estimator: BaseEstimator, X: Any, name: str = "X", *, reset: boo
     X = X if isinstance(X, np.ndarray) else X.toarray()
     check_finite(X, name, getattr(estimator, "feature_names_in_", None))
     return X
+
+
+def _is_frame(estimator: BaseEstimator, X: Any, name: str, *, reset: bool) -> bool:
+    """Whether X is a data frame, whose columns are checked then."""
+    if nw.dependencies.is_into_dataframe(X):
+        names = getattr(X, "column_names", getattr(X, "columns", ()))
+        check_unique([str(column) for column in names], name)
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        _check_feature_names(estimator, X, reset=reset)
+        _check_n_features(estimator, X, reset=reset)
+        if len(frame) == 0:
+            raise ValueError(f"{name} has 0 rows (n_samples=0): a minimum of 1 is required.")
+        return True
+    if nw.dependencies.is_polars_lazyframe(X):
+        open_frame(X)  # says what to write instead
+    return False
 
 
 def check_lengths(X: Any, y: np.ndarray, names: tuple[str, str] = ("X", "y")) -> None:

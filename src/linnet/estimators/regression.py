@@ -98,8 +98,10 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         return self._predictions(outputs, self.target_)
 
     def _predictions(self, outputs: torch.Tensor, target: RegressionTarget) -> np.ndarray:
+        named = losses.LOSSES.get(self.loss) if isinstance(self.loss, str) else None
+        link = self._loss(target).link if named is None else named[1]
         with threads():
-            return target.decode(self._loss(target).link(outputs).numpy())
+            return target.decode(link(outputs).numpy())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

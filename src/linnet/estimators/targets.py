@@ -150,7 +150,7 @@ class RegressionTarget:
 
     def decode(self, predictions: np.ndarray) -> np.ndarray:
         """Return a network's predictions (N, K) in the units of y, in the shape that y had."""
-        values = predictions.astype(np.float64) * self.scale + self.mean
+        values = predictions.astype(np.float64, copy=False) * self.scale + self.mean
         return values if self.is_column else values[:, 0]
 
     def to_dict(self) -> dict[str, Any]:
