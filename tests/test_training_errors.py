@@ -512,3 +512,15 @@ def test_an_error_leaves_a_state_that_can_be_used_again():
         train(net, X, with_value(Y, np.nan, 0, 0), state=state)
     assert train(net, X, Y, epochs=2, state=state) is history
     assert history.n_epochs == 4
+
+
+def test_flags_that_are_neither_true_nor_false():
+    assert sentence(ValueError, X, Y, shuffle="no", progress=1) == (
+        "shuffle='no' has to be True or False; progress=1 has to be True or False."
+    )
+
+
+def test_a_gradient_clipped_to_nothing():
+    assert sentence(ValueError, X, Y, clip_grad_value=0) == (
+        "clip_grad_value=0 has to be above 0, or None."
+    )
