@@ -35,7 +35,8 @@ inline double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Asked now and then by the calling thread; true ends the work after a whole step.
+// Asked now and then by the calling thread; true ends the work. A step that has not yet changed the
+// weights is given up.
 using Interrupted = std::function<bool()>;
 
 // Asks at most every 50 ms; a deadline passed stops at once.
@@ -92,6 +93,8 @@ EpochOutcome train_epoch(Network<T>& net, const Rows<T>& rows, const std::int64_
   Barrier barrier(spec.n_threads);
   std::atomic<bool> stop{false};
   const std::size_t last = net.n_segments() - 1;
+  // A step that may take a tenth of a second is asked within its sums too.
+  const bool is_long = B * net.work() > 500'000'000;
   run_team(spec.n_threads, [&](int t) {
     const FlushDenormals flush;
     const int n_threads = spec.n_threads;
@@ -106,7 +109,8 @@ EpochOutcome train_epoch(Network<T>& net, const Rows<T>& rows, const std::int64_
       const auto rows_of = [&](Index p) { return std::min(C, b - p * C); };
       const auto scale = loss_scale(spec.loss, rows, batch, b, net.n_outputs());
       for (std::size_t s = 0; s <= last; ++s) {
-        for (Index p = p0; p < p1; ++p) {
+        for (Index p = p0; p < p1 && !stop; ++p) {
+          if (t == 0 && questioner.stops()) stop = true;
           if (s == 0) net.read(rows, batch + p * C, p, rows_of(p), true);
           else net.turn_after_rows(s - 1, p, rows_of(p));
           net.forward(s, p, rows_of(p), true, first + p * C, spec.seed);
@@ -125,7 +129,15 @@ EpochOutcome train_epoch(Network<T>& net, const Rows<T>& rows, const std::int64_
         for (Index p = p0; p < p1; ++p) net.backward(s, p, rows_of(p));
         barrier.wait();
       }
-      gradients.weigh(net.columns(b), t, n_threads);
+      if (stop) break;
+      gradients.weigh(net.columns(b), t, n_threads, [&] {
+        if (is_long && t == 0 && questioner.stops()) stop = true;
+        return bool(stop);
+      });
+      if (is_long) {
+        barrier.wait();
+        if (stop) break;
+      }
       double shrink = 1;
       if (spec.clip_norm > 0 || first + B >= n) {
         gradients.square(t, n_threads);

@@ -19,12 +19,15 @@ class Gradients {
     for (const auto& p : net_.parameters()) row_squares_.emplace_back(p.trained ? p.rows : 0);
   }
 
-  // Gradients of the rows that belong to thread t of n; S columns of the batch are in use.
-  void weigh(Index S, int t, int n) {
+  // Gradients of the rows that belong to thread t of n; S columns of the batch are in use. `stops` is
+  // asked before each node, and ends the work where it is true.
+  template <typename F>
+  void weigh(Index S, int t, int n, F stops) {
     std::vector<char> written(net_.parameters().size(), 0);
     for (std::size_t i = net_.nodes().size(); i-- > 0;) {
       const Node& node = net_.nodes()[i];
       if (!net_.needs_gradient(node.out)) continue;
+      if (stops()) return;
       if (node.kind == NodeKind::linear) weigh_linear(node, S, t, n, written);
       if (node.kind == NodeKind::scale) weigh_scale(node, S, t, n, written);
     }
