@@ -23,6 +23,7 @@ from pathlib import Path
 from unittest import mock
 
 from linnet import cli
+from linnet.cli import app
 
 FOLDER = Path(__file__).parent / "commands"
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -58,7 +59,7 @@ def run(line: str) -> str:
 
 def example_of(command: str) -> str:
     """Return the line of the shell that the help of a command gives as its example."""
-    text = " ".join((getattr(cli, command).__doc__ or "").split())
+    text = " ".join((getattr(app, command).__doc__ or "").split())
     return text.partition("Example: ")[2]
 
 

@@ -24,6 +24,7 @@ using Table = nb::ndarray<const T, nb::shape<-1, -1>, nb::c_contig, nb::device::
 template <typename T>
 using Column = nb::ndarray<const T, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
 using Counter = nb::ndarray<std::int64_t, nb::shape<1>, nb::c_contig, nb::device::cpu>;
+using Count = nb::ndarray<float, nb::shape<1>, nb::c_contig, nb::device::cpu>;
 using Order = nb::ndarray<const std::int64_t, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
 
 // kind, in0, in1, out, weight, bias, number, p0, p1, p2
@@ -64,9 +65,10 @@ class Bound {
                                         std::move(counts));
   }
 
-  // Give the optimizer's state of parameter i: arrays of its shape, or None, and the steps done.
+  // Give the optimizer's state of parameter i: arrays of its shape, or None, the steps done, and the
+  // optimizer's own count of them, or None.
   void set_state(std::size_t i, std::optional<Matrix<T>> m, std::optional<Matrix<T>> v,
-                 std::optional<Matrix<T>> vmax, double step) {
+                 std::optional<Matrix<T>> vmax, double step, std::optional<Count> count) {
     auto& p = net_->parameters().at(i);
     auto take = [&](std::optional<Matrix<T>>& given) -> T* {
       if (!given) return nullptr;
@@ -79,10 +81,13 @@ class Bound {
     p.v = take(v);
     p.vmax = take(vmax);
     p.step = step;
+    p.count = count ? count->data() : nullptr;
+    if (count) counts_.push_back(*count);
   }
   void clear_states() {
-    for (auto& p : net_->parameters()) p.m = p.v = p.vmax = nullptr;
+    for (auto& p : net_->parameters()) p.m = p.v = p.vmax = nullptr, p.count = nullptr;
     states_.clear();
+    counts_.clear();
   }
 
   std::tuple<double, double, Index, Index, bool> train_epoch(
@@ -151,6 +156,7 @@ class Bound {
  private:
   std::vector<Matrix<T>> arrays_, states_;
   std::vector<Counter> counters_;
+  std::vector<Count> counts_;
   std::size_t n_groups_ = 1;
   std::unique_ptr<Network<T>> net_;
   std::optional<nb::python_error> interruption_;
@@ -224,7 +230,7 @@ void bind_network(nb::module_& m, const char* name) {
                     const std::vector<bool>&, const std::vector<int>&, std::vector<Counter>>(),
            "heights"_a, "nodes"_a, "output"_a, "parameters"_a, "trained"_a, "groups"_a, "counters"_a)
       .def("set_state", &Bound<T>::set_state, "parameter"_a, "m"_a.none(), "v"_a.none(),
-           "vmax"_a.none(), "step"_a)
+           "vmax"_a.none(), "step"_a, "count"_a.noconvert().none())
       .def("clear_states", &Bound<T>::clear_states)
       .def("train_epoch", &Bound<T>::train_epoch, "X"_a.noconvert(), "y"_a.noconvert(),
            "weight"_a.noconvert().none(), "order"_a.noconvert(), "loss"_a, "solver"_a, "groups"_a,

@@ -157,6 +157,7 @@ EpochOutcome train_epoch(Network<T>& net, const Rows<T>& rows, const std::int64_
   for (auto& p : net.parameters()) {
     if (!p.trained) continue;
     p.step += double(outcome.n_steps);
+    if (p.count) *p.count += float(outcome.n_steps);
     const Index n = p.rows * p.columns;
     // The squares of finite numbers may overflow; then each is asked.
     outcome.is_finite = outcome.is_finite && (std::isfinite(net.k.squares(p.data, n)) ||

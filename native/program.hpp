@@ -38,6 +38,7 @@ struct Parameter {
   int group = 0;
   T *m = nullptr, *v = nullptr, *vmax = nullptr;  // state of the optimizer, the caller's
   double step = 0;                                // steps done
+  float* count = nullptr;                         // the optimizer's own count of them, or null
 };
 
 template <typename T>

@@ -260,6 +260,8 @@ USAGE = {
     ("--test-size", "nan"): "--test-size nan: write a fraction from 0 to below 1.",
     ("--n-threads", "100000"): "--n-threads must be an int in the range [1, 1024] or None. Got "
     "100000 instead.",
+    ("--features", ","): "--features ',' names no column. Write names with commas between them, "
+    "such as --features age,height.",
     ("--batch-size", "0"): "--batch-size must be an int in the range [1, inf). Got 0 instead.",
     ("--column-type", "zip"): "--column-type zip: write NAME=TYPE, such as zip=category.",
     ("--column-type", "water=txt"): "--column-type water 'txt' is not known. Allowed are "

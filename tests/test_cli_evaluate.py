@@ -109,7 +109,8 @@ def test_one_class_alone_has_no_auc_but_the_rest():
 
 
 def test_text_in_a_target_of_numbers_is_told():
-    concrete(30).assign(strength_mpa="strong").to_csv("other.csv", index=False)
+    strength = ["12.5", "strong"] * 15
+    concrete(30).assign(strength_mpa=strength).to_csv("other.csv", index=False)
     ran = linnet("evaluate", "concrete.linnet", "other.csv")
     assert ran.code == 1 and ran.sentence == (
         "linnet: The target 'strength_mpa' holds text such as 'strong', but the model predicts "

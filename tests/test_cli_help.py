@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from shell import EXAMPLES, linnet
 
-from linnet import cli
+from linnet.cli import app as cli
 
 COMMANDS = ("demo", "fit", "predict", "evaluate", "plot", "show", "info")
 SLOW = ("torch", "matplotlib", "sklearn", "pyarrow", "numpy", "pandas", "scipy")

@@ -8,6 +8,7 @@ from matplotlib.image import imread
 from shell import QUICK, birds, concrete, linnet
 
 import linnet as package
+from linnet.cli.pictures import _confusion
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -50,6 +51,18 @@ def test_without_a_table_only_the_loss_is_drawn(tmp_path):
 def test_classes_get_a_confusion_matrix(tmp_path):
     assert linnet("plot", "birds.linnet", "birds.csv", "-o", tmp_path).code == 0
     assert names(tmp_path) == ["confusion.png", "loss.png"]
+    assert imread(tmp_path / "confusion.png").shape[1] == 800
+
+
+def test_the_confusion_matrix_shows_names_as_they_stand():
+    actual = np.array(["$a", "a b" * 20, "$a"])
+    figure = _confusion(actual, np.array(["$a", "$a", "$a"]), np.unique(actual))
+    (ax,) = figure.axes
+    assert ax.get_title() == "accuracy = 0.667, N = 3"
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == [
+        "\\$a",
+        "a ba ba ba ba ba ba ba …",
+    ]
 
 
 def test_a_model_of_two_inputs_is_drawn_as_a_surface(tmp_path):

@@ -87,6 +87,25 @@ def test_ctrl_c_before_the_training_writes_nothing(folder):
     assert [path.name for path in folder.iterdir()] == ["concrete.csv"]
 
 
+@pytest.mark.parametrize("wrapped", [False, True], ids=["plain", "as_an_error_of_a_package"])
+def test_ctrl_c_while_the_program_is_still_loading_is_no_traceback(wrapped):
+    script = (
+        "import signal, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer':\n"
+        "            try:\n"
+        "                signal.raise_signal(signal.SIGINT)\n"
+        "            except KeyboardInterrupt as interrupt:\n"
+        f"                raise (RuntimeError('wrapped') if {wrapped} else interrupt)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from linnet.cli import main\n"
+        "main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
 def test_ctrl_c_in_the_demo_keeps_what_was_learnt(folder):
     linnet("demo", "--out", "warm", "--epochs", "1", "--no-progress")  # all is loaded now
     interrupt = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))

@@ -185,6 +185,41 @@ DATA = {
         "y holds dates or durations such as '1970-01-01' where numbers are needed. Use "
         "MLPClassifier or ModuleClassifier for classes, or give numbers.",
     ),
+    "complex numbers in X": (
+        lambda: regressor().fit(X + 1j, Y),
+        "Complex data not supported: X holds complex numbers. Give their real and imaginary parts "
+        "as columns: np.column_stack([X.real, X.imag]).",
+    ),
+    "complex numbers in y": (
+        lambda: regressor().fit(X, Y + 1j),
+        "Complex data not supported: y holds complex numbers. Give their real and imaginary parts "
+        "as columns: np.column_stack([y.real, y.imag]).",
+    ),
+    "rows of different lengths": (
+        lambda: regressor().fit([[1.0, 2.0]] * 39 + [[1.0]], Y),
+        "X has rows of different lengths. Give rows of one length, (N, D).",
+    ),
+    "another number of columns in X_val": (
+        lambda: regressor().fit(X, Y, X_val=X[:, :1], y_val=Y),
+        "X_val has 1 features, but MLPRegressor is expecting 3 features as input.",
+    ),
+    "one number as y": (
+        lambda: regressor().fit(X, 3.0),
+        "y has shape (); it has to be (N,), or (N, K) for K outputs.",
+    ),
+    "three dimensions of classes": (
+        lambda: classifier().fit(X, C.reshape(40, 1, 1)),
+        "y has shape (40, 1, 1); it has to be (N,), or (N, K) for K labels.",
+    ),
+    "objects as classes": (
+        lambda: classifier().fit(X, np.array([{}] * 40)),
+        "Unknown label type: y holds a dict where text, numbers or booleans are needed. Give a "
+        "name or a number for each class.",
+    ),
+    "weights of other classes": (
+        lambda: classifier(class_weight={5: 1.0}).fit(X, C),
+        "class_weight={5: 1.0} names none of the classes: 0, 1. Give {class: weight} for some.",
+    ),
     "text among numbers as classes": (
         lambda: classifier().fit(X, np.array(["red", 1] * 20, dtype=object)),
         "y mixes text and numbers as classes, which cannot be sorted. Give all as text: "

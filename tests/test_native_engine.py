@@ -268,6 +268,24 @@ def test_training_moves_from_one_engine_to_the_other():
                 torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("count", [torch.tensor(10.0, dtype=torch.float64), 10.0])
+def test_a_count_of_steps_of_another_type_is_taken_over(count):
+    X = torch.linspace(-1, 1, 40, dtype=torch.float64).reshape(-1, 1)
+    ends = []
+    for engine in ("torch", "native"):
+        module = _module((1, 5, 1), nn.Tanh())
+        optimizer = SOLVERS["adam"](module.parameters())
+        linnet.train(module, X, X, optimizer=optimizer, engine="torch", epochs=5, random_state=0)
+        for state in optimizer.state.values():
+            own = copy.deepcopy(count)
+            state["step"] = torch.as_tensor(own) if engine == "torch" else own
+        linnet.train(module, X, X, optimizer=optimizer, engine=engine, epochs=5, random_state=0)
+        assert {float(state["step"]) for state in optimizer.state.values()} == {20.0}
+        ends.append(module)
+    for p, q in zip(*(m.parameters() for m in ends), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-9)
+
+
 def test_any_number_of_threads_gives_the_same_bits():
     rng = np.random.default_rng(7)
     X = torch.tensor(rng.normal(size=(700, 40)), dtype=torch.float32)

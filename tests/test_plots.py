@@ -613,6 +613,19 @@ def test_without_a_function_the_error_is_that_of_each_row(plane, tmp_path):
     assert_no_text_covers_another(display.figure_)
 
 
+def test_points_on_the_border_are_drawn_whole_and_others_outside_not_at_all(ax):
+    grid = np.linspace(0, 1, 3)
+    data = np.array([[0.0, 1.0], [0.5, 0.5], [2.0, 0.5]])
+    names, y = ["u", "v"], np.arange(3.0)
+    display = SurfaceDisplay(
+        [grid, grid], np.zeros((3, 3)), data=data, y=y, y_pred=y, feature_names=names
+    )
+    display.plot(Figure().subplots(1, 3))
+    points = display.artists_["data"]
+    assert not points.get_clip_on()
+    np.testing.assert_array_equal(points.get_offsets(), data[:2])
+
+
 def test_an_error_of_nothing_still_has_a_scale(plane):
     grid = np.linspace(0, 1, 3)
     response = np.zeros((3, 3))

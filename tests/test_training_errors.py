@@ -75,7 +75,7 @@ def test_numbers_that_are_not_finite_are_counted_and_placed(value):
 def test_numbers_too_large_for_the_module():
     assert sentence(ValueError, with_value(X, 1e300, 1, 1), Y) == (
         "X has 1 number that is beyond the range of float32; the first is in row 1, column 1 "
-        f"(counted from 0). {FILL}"
+        "(counted from 0). Divide them by a number of their size, or give a module in float64."
     )
     assert train(module().double(), with_value(X, 1e30, 1, 1), Y, epochs=1).n_epochs == 1
 
@@ -230,8 +230,8 @@ def test_validation_is_given_whole():
         "sample_weight_val is given without X_val: give both, or neither."
     )
     assert sentence(TypeError, X, Y, X_val=X) == (
-        "y_val is missing: give train(module, X, y), or a Dataset whose items are (input, target) "
-        "as X."
+        "y_val is missing: give both X_val and y_val, or a Dataset whose items are (input, target) "
+        "as X_val."
     )
 
 
@@ -365,6 +365,17 @@ def test_a_loss_that_gives_no_tensor_or_one_without_a_gradient():
     # The user's own no_grad around the training is no fault of the loss.
     with torch.no_grad():
         assert train(nn.Linear(3, 1), X, Y, epochs=1, engine="torch").n_epochs == 1
+
+
+def test_a_module_that_gives_whole_numbers():
+    class Rounded(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).long()
+
+    assert sentence(ValueError, X, Y, net=Rounded(3, 1)) == (
+        "The module's output is of type torch.int64, which the loss squared_error cannot take. "
+        "Return floating numbers, without .long() or argmax at the end."
+    )
 
 
 def test_weights_out_of_range():
@@ -501,3 +512,15 @@ def test_an_error_leaves_a_state_that_can_be_used_again():
         train(net, X, with_value(Y, np.nan, 0, 0), state=state)
     assert train(net, X, Y, epochs=2, state=state) is history
     assert history.n_epochs == 4
+
+
+def test_flags_that_are_neither_true_nor_false():
+    assert sentence(ValueError, X, Y, shuffle="no", progress=1) == (
+        "shuffle='no' has to be True or False; progress=1 has to be True or False."
+    )
+
+
+def test_a_gradient_clipped_to_nothing():
+    assert sentence(ValueError, X, Y, clip_grad_value=0) == (
+        "clip_grad_value=0 has to be above 0, or None."
+    )

@@ -147,9 +147,10 @@ def read_rows(
         X, y, sample_weight = columns
     elif y is None:
         check_kind(X, X_name)
+        call = "train(module, X, y)" if y_name == "y" else f"both {X_name} and {y_name}"
         raise TypeError(
-            f"{y_name} is missing: give train(module, X, y), or a Dataset whose items are "
-            "(input, target) as X."
+            f"{y_name} is missing: give {call}, or a Dataset whose items are (input, target) as "
+            f"{X_name}."
         )
     X, y = _tensor(X, X_name), _tensor(y, y_name)
     if X.ndim == 0 or y.ndim == 0 or len(X) != len(y):
@@ -282,13 +283,16 @@ def _finite(tensor: torch.Tensor, name: str, dtype: torch.dtype) -> torch.Tensor
     place = ", ".join(f"{word} {i}" for word, i in zip(("row", "column"), position, strict=False))
     place = place if result.ndim <= 2 else f"place {position}"
     what = "NaN or infinite"
+    remedy = (
+        "Remove these rows, fill in finite numbers, or use MLPRegressor or MLPClassifier with a "
+        "data frame, whose missing numbers they fill in."
+    )
     if torch.isfinite(tensor[position]):
         what = f"beyond the range of {str(dtype).removeprefix('torch.')}"
+        remedy = "Divide them by a number of their size, or give a module in float64."
     numbers = "1 number that is" if count == 1 else f"{count} numbers that are"
     raise ValueError(
-        f"{name} has {numbers} {what}; the first is in {place} (counted from 0). Remove these "
-        "rows, fill in finite numbers, or use MLPRegressor or MLPClassifier with a data frame, "
-        "whose missing numbers they fill in."
+        f"{name} has {numbers} {what}; the first is in {place} (counted from 0). {remedy}"
     )
 
 

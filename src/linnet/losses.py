@@ -270,6 +270,11 @@ class Loss:
             If a target cannot be compared with such outputs.
         """
         self.check_shapes(outputs, y[: len(outputs)] if hasattr(outputs, "shape") else y)
+        if self.compares != "anything" and not outputs.is_floating_point():
+            raise ValueError(
+                f"The module's output is of type {outputs.dtype}, which the loss {self.name} "
+                "cannot take. Return floating numbers, without .long() or argmax at the end."
+            )
         if self.compares in ("values", "moments"):
             self._check_range(y, name)
             return y.to(outputs.dtype)

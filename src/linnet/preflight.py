@@ -72,6 +72,17 @@ def check_parameters(
         )
 
 
+def check_flags(**flags: object) -> None:
+    """Raise ValueError where something else than True or False is given, such as "no"."""
+    wrong = [
+        f"{name}={value!r} has to be True or False"
+        for name, value in flags.items()
+        if not isinstance(value, bool | np.bool_)
+    ]
+    if wrong:
+        raise ValueError("; ".join(wrong) + ".")
+
+
 def check_optimizer(optimizer: torch.optim.Optimizer, module: nn.Module) -> None:
     """Raise ValueError if the optimizer trains none of the module's parameters."""
     own = {id(p) for p in module.parameters()}

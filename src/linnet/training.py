@@ -30,7 +30,13 @@ from linnet.engine.placement import moved, threads
 from linnet.engine.torch_engine import is_finite, seeded
 from linnet.forks import is_forked
 from linnet.history import EpochResult, History, Outcome
-from linnet.preflight import check_last_batch, check_optimizer, check_parameters, try_out
+from linnet.preflight import (
+    check_flags,
+    check_last_batch,
+    check_optimizer,
+    check_parameters,
+    try_out,
+)
 from linnet.progress import EpochBar
 from linnet.randomness import draw_seed, make_generator
 from linnet.spelling import check_choice
@@ -208,6 +214,7 @@ def train(
     >>> history.n_epochs, history.outcome.value
     (5, 'epochs_done')
     """
+    check_flags(shuffle=shuffle, progress=progress)
     check_parameters(
         module,
         epochs,

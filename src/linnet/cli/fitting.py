@@ -217,8 +217,8 @@ def _check_target(job: Job, y: np.ndarray, task: str) -> None:
     is_number = y.dtype.kind in "iuf"
     if task == "regression" and not is_number:
         raise ValueError(
-            f"The target {name!r} holds text such as {str(y[0])!r} where numbers are needed. "
-            "Write --task classification for classes."
+            f"The target {name!r} holds text such as {tables.first_text(y)!r} where numbers are "
+            "needed. Write --task classification for classes."
         )
     if len(values) == 1:
         raise ValueError(

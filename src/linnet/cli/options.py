@@ -59,10 +59,22 @@ def choice(option: str, given: str | None, allowed: tuple[str, ...]) -> str | No
 
 
 def names(text: str | None) -> list[str] | None:
-    """Return the column names of a list such as ``age,height``, each once."""
+    """Return the column names of a list such as ``age,height``, each once.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it holds no name.
+    """
     if text is None:
         return None
-    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    found = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not found:
+        raise typer.BadParameter(
+            f"--features {text!r} names no column. Write names with commas between them, such as "
+            "--features age,height."
+        )
+    return found
 
 
 def sizes(text: str) -> tuple[int, ...]:

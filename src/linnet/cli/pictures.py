@@ -20,6 +20,7 @@ from linnet.plots import (
     SurfaceDisplay,
     save_figure,
 )
+from linnet.plots.canvas import plain_text, shortened
 from linnet.whole_file import check_writable
 
 
@@ -121,10 +122,21 @@ def _confusion(y: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> Any
     from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
     figure = Figure(figsize=(8, 7), layout="constrained")
+    ax = figure.subplots()
     matrix = confusion_matrix(y, predicted, labels=classes)
-    display = ConfusionMatrixDisplay(matrix, display_labels=classes)
-    rotation = "horizontal" if len(classes) <= 6 else "vertical"
-    display.plot(ax=figure.subplots(), cmap="cividis", xticks_rotation=rotation)
+    names = [plain_text(shortened(name, 24)) for name in classes]
+    few = len(classes) <= 6
+    # The numbers stand in the cells, so that a colour bar would tell nothing new.
+    ConfusionMatrixDisplay(matrix, display_labels=names).plot(
+        ax=ax,
+        cmap="cividis",
+        colorbar=False,
+        xticks_rotation="horizontal" if few else "vertical",
+        text_kw={"fontsize": "x-large" if few else "small"},
+    )
+    accuracy = np.trace(matrix) / max(matrix.sum(), 1)
+    ax.set(title=f"accuracy = {accuracy:.3g}, N = {matrix.sum():,}")
+    ax.set(xlabel="predicted class", ylabel="actual class")
     return figure
 
 

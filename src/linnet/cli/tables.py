@@ -203,10 +203,23 @@ def scored(
         y = y.astype(np.float64)
     else:
         raise ValueError(
-            f"The target {target!r} holds text such as {str(y[0])!r}, but the model predicts "
+            f"The target {target!r} holds text such as {first_text(y)!r}, but the model predicts "
             "numbers. Give a table with numbers there."
         )
     return inputs(estimator, table), y
+
+
+def first_text(y: np.ndarray) -> str:
+    """Return the first value that does not read as a number, or the first one if all do."""
+    return next((str(v) for v in y if not _is_number(v)), str(y[0]))
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def inputs(estimator: Any, table: pa.Table) -> pa.Table | np.ndarray:

@@ -80,7 +80,6 @@ class NativeEngine:
         self._classes = _class_weights(self.loss, self.rows)
         self._states: list[tuple[torch.Tensor, dict[str, Any], list[str]]] = []
         self._moments: list[torch.Tensor] = []  # those that the network knows
-        self._counts: list[Any] = []  # the optimizer's counts of steps, as arrays over its memory
 
     def epoch(
         self, order: torch.Tensor | None, seed: int, deadline: float = math.inf
@@ -106,8 +105,6 @@ class NativeEngine:
             min(deadline - time.monotonic(), 1e9),
         )
         self._threads.took(time.perf_counter() - started)
-        for count in self._counts:
-            count += n_steps
         self._network.raise_interruption()
         rate = groups[min(n_steps, len(groups)) - 1][0][0]
         return EpochResult(total / max(1, n_rows), norm, rate, n_rows, is_finite)
@@ -150,7 +147,7 @@ class NativeEngine:
             for parameter, state, names in self._states
         ):
             return
-        self._states, self._moments, self._counts = [], [], []
+        self._states, self._moments = [], []
         self._network.clear_states()
         for number, parameter in enumerate(self._parameters):
             if not self._trained[number]:
@@ -162,11 +159,11 @@ class NativeEngine:
             names, n_steps = _moments(state, parameter, self._solver, group)
             tensors = [state[name] for name in names]
             arrays = [matrix(tensor) for tensor in tensors[:3]]
-            self._network.set_state(number, *arrays, *[None] * (3 - len(arrays)), n_steps)
+            count = state["step"].reshape(1).numpy() if "step" in state else None
+            arrays += [None] * (3 - len(arrays))
+            self._network.set_state(number, *arrays, n_steps, count)
             self._states.append((parameter, state, names))
             self._moments += tensors
-            if "step" in state:
-                self._counts.append(state["step"].numpy())
 
 
 def _moments(
@@ -180,7 +177,8 @@ def _moments(
             state["momentum_buffer"] = torch.zeros_like(parameter)
         return ["momentum_buffer"], n_steps
     names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
-    state.setdefault("step", torch.tensor(0.0))
+    # torch counts in float64 where that is its default type; it takes either.
+    state["step"] = torch.as_tensor(state.get("step", 0.0), dtype=torch.float32)
     for name in names:
         if name not in state:
             state[name] = torch.zeros_like(parameter)

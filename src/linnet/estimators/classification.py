@@ -46,6 +46,13 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     def _class_weighted(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
         if self.class_weight is None:
             return weight
+        if isinstance(self.class_weight, dict):
+            unnamed = [label for label in np.unique(y).tolist() if label not in self.class_weight]
+            if len(unnamed) == len(np.unique(y)):
+                raise ValueError(
+                    f"class_weight={self.class_weight!r} names none of the classes: "
+                    f"{', '.join(map(repr, unnamed[:5]))}. Give {{class: weight}} for some."
+                )
         by_class = compute_sample_weight(self.class_weight, y)
         if not (by_class >= 0).all():
             raise ValueError(

@@ -21,7 +21,7 @@ from sklearn.utils.validation import (
 )
 
 from linnet.data import check_kind
-from linnet.estimators.targets import tensor_array
+from linnet.estimators.targets import complex_sentence, tensor_array
 from linnet.table import check_finite
 from linnet.table.frames import check_unique, open_frame
 
@@ -57,9 +57,18 @@ def read_inputs(estimator: BaseEstimator, X: Any, name: str = "X", *, reset: boo
             ensure_all_finite=False,
         )
     except ValueError as fault:
-        if not str(fault).startswith(_TEXT):
+        told = str(fault)
+        if told.startswith("Complex data"):
+            raise ValueError(complex_sentence(name)) from None
+        if "inhomogeneous shape" in told:
+            raise ValueError(
+                f"{name} has rows of different lengths. Give rows of one length, (N, D)."
+            ) from fault
+        if told.startswith("X has "):
+            raise ValueError(name + told.removeprefix("X")) from fault
+        if not told.startswith(_TEXT):
             raise
-        text = str(fault).removeprefix(_TEXT).removeprefix("np.str_(").removesuffix(")")
+        text = told.removeprefix(_TEXT).removeprefix("np.str_(").removesuffix(")")
         raise ValueError(
             f"{name} holds text ({text}) where numbers are needed. Give a data frame, whose "
             "categories, booleans and dates are encoded, or numbers."

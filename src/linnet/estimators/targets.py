@@ -62,6 +62,14 @@ def tensor_array(tensor: torch.Tensor) -> np.ndarray:
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
+def complex_sentence(name: str) -> str:
+    """Return what is said of complex numbers; scikit-learn's checks look for the first words."""
+    return (
+        f"Complex data not supported: {name} holds complex numbers. Give their real and imaginary "
+        f"parts as columns: np.column_stack([{name}.real, {name}.imag])."
+    )
+
+
 def _missing_sentence(name: str, n_missing: int, column: str = "") -> str:
     return (
         f"Input {name} contains NaN: {counted(n_missing, 'missing value')}"
@@ -262,6 +270,7 @@ class ClassTarget:
 
 def check_regression_target(y: np.ndarray, name: str = "y") -> np.ndarray:
     """Return y as finite float64 of shape (N,) or (N, K), or raise a sentence."""
+    _check_shape(y, name, "K outputs")
     texts = [v for v in y.ravel() if isinstance(v, str)] if y.dtype.kind == "O" else []
     if y.dtype.kind in "USMm" or texts:
         raise ValueError(
@@ -269,17 +278,19 @@ def check_regression_target(y: np.ndarray, name: str = "y") -> np.ndarray:
             f"{str(texts[0] if texts else y.ravel()[0])!r} where numbers are needed. Use "
             "MLPClassifier or ModuleClassifier for classes, or give numbers."
         )
-    y = check_array(
-        y, ensure_2d=False, ensure_all_finite=False, allow_nd=True, dtype="numeric", input_name=name
-    )
-    if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[1] == 0):
-        raise ValueError(f"{name} has shape {y.shape}; it has to be (N,), or (N, K) for K outputs.")
+    try:
+        y = check_array(
+            y, ensure_2d=False, ensure_all_finite=False, dtype="numeric", input_name=name
+        )
+    except TypeError as fault:
+        raise TypeError(_objects_sentence(y, name, "numbers are needed. Give numbers.")) from fault
     check_finite(y, f"Input {name} contains NaN or infinity: {name}")
     return y.astype(np.float64)
 
 
 def check_class_target(y: np.ndarray, name: str = "y") -> np.ndarray:
     """Return labels of shape (N,), or multilabel (N, L), or raise a sentence."""
+    _check_shape(y, name, "K labels")
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f":
@@ -289,6 +300,10 @@ def check_class_target(y: np.ndarray, name: str = "y") -> np.ndarray:
             f"{name} mixes text and numbers as classes, which cannot be sorted. Give all as text: "
             f"[str(label) for label in {name}]."
         )
+    if type_of_target(y) == "unknown":
+        remedy = "text, numbers or booleans are needed. Give a name or a number for each class."
+        # scikit-learn's checks look for the first words.
+        raise ValueError(f"Unknown label type: {_objects_sentence(y, name, remedy)}")
     check_classification_targets(y)
     if type_of_target(y) == "multiclass-multioutput":
         raise ValueError(
@@ -297,3 +312,16 @@ def check_class_target(y: np.ndarray, name: str = "y") -> np.ndarray:
             "multilabel targets."
         )
     return y
+
+
+def _check_shape(y: np.ndarray, name: str, of_what: str) -> None:
+    if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[1] == 0):
+        raise ValueError(f"{name} has shape {y.shape}; it has to be (N,), or (N, K) for {of_what}.")
+    if y.dtype.kind == "c":
+        raise ValueError(complex_sentence(name))
+
+
+def _objects_sentence(y: np.ndarray, name: str, remedy: str) -> str:
+    plain = (str, bytes, bool, int, float, np.generic)
+    other = next((v for v in y.ravel() if not isinstance(v, plain)), y.ravel()[0])
+    return f"{name} holds a {type(other).__name__} where {remedy}"

@@ -141,6 +141,7 @@ def _points(
 ) -> Any:
     size = float(np.clip(COVERED * PANEL_AREA / max(len(rows), 1), 2.0, 22.0))
     ax.set_facecolor("0.93")
+    rows = _within(display, rows)
     return ax.scatter(
         *display.data[rows].T,
         c=values[rows],
@@ -151,7 +152,15 @@ def _points(
         edgecolors="0.35",
         linewidths=0.4 if size > 12 else 0,
         rasterized=len(rows) > 2000,
+        clip_on=False,  # points on the border are whole
     )
+
+
+def _within(display: SurfaceDisplay, rows: np.ndarray) -> np.ndarray:
+    """The rows that lie in the panel, its border included."""
+    least, greatest = ([f(axis) for axis in display.axes] for f in (np.min, np.max))
+    data = display.data[rows]
+    return rows[((data >= least) & (data <= greatest)).all(axis=1)]
 
 
 def _border(ax: Any, display: SurfaceDisplay) -> None:
@@ -179,7 +188,7 @@ def _draw_mistakes(ax: Any, display: SurfaceDisplay, rows: np.ndarray, colours: 
     wrong = display.y != display.y_pred
     heading(ax, f"misclassified: {wrong.sum():,} of {len(wrong):,}")
     _image(ax, display, display.response, colours, alpha=0.25)
-    rows = rows[wrong[rows]]
+    rows = _within(display, rows[wrong[rows]])
     return ax.scatter(
         *display.data[rows].T,
         c=display.y[rows],
@@ -189,6 +198,7 @@ def _draw_mistakes(ax: Any, display: SurfaceDisplay, rows: np.ndarray, colours: 
         norm=colours.norm,
         edgecolors="black",
         linewidths=0.6,
+        clip_on=False,
     )
 
 

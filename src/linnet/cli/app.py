@@ -1,0 +1,92 @@
+"""The commands of the shell in one application, and what its errors say."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+import typer
+
+from linnet.cli.demo import demo
+from linnet.cli.evaluate import evaluate
+from linnet.cli.fit import fit
+from linnet.cli.info import info
+from linnet.cli.plot import plot
+from linnet.cli.predict import predict
+from linnet.cli.show import show
+from linnet.cli.talk import say
+from linnet.cli.words import in_shell_words
+
+app = typer.Typer(
+    name="linnet",
+    help="Train neural networks on tables: from a file to a trained network, its pictures and its "
+    "predictions.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    # Plain help: boxes leave no room for the names of options at 80 columns.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (demo, fit, predict, evaluate, plot, show, info):
+    app.command()(command)
+
+
+def _version(value: bool) -> None:
+    if value:
+        import linnet
+
+        print(f"linnet {linnet.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    pass
+
+
+def run() -> None:
+    """Run the command line; a user's mistake ends in one sentence and an exit code."""
+    # Else the first file that is opened would be taken for the closed stream.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    # A terminal or a pipe that knows few letters gets question marks for the others, not a fault.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        app()
+    except BrokenPipeError:
+        # The reader of a pipe has gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (ValueError, TypeError, OSError, MemoryError, RuntimeError) as fault:
+        sentence = _sentence(fault)
+        if sentence is None or os.environ.get("LINNET_TRACEBACK"):
+            raise
+        say(f"linnet: {in_shell_words(sentence)}", style="bold red")
+        sys.exit(1)
+
+
+def _sentence(fault: Exception) -> str | None:
+    """Return what an error says to a user; None for one that is a fault of linnet's own."""
+    if isinstance(fault, RecursionError):
+        return "The file is nested too deeply to be read. Give one that linnet wrote."
+    # torch's allocators raise RuntimeError.
+    if isinstance(fault, MemoryError) or (
+        isinstance(fault, RuntimeError)
+        and any(word in str(fault) for word in ("alloc", "out of memory", "Storage size"))
+    ):
+        return "There is not enough memory for this. Give fewer rows or columns, or --hidden less."
+    if isinstance(fault, RuntimeError):
+        return None
+    if isinstance(fault, OSError) and fault.strerror:
+        # A sentence of linnet's own, or the few words of the system.
+        told = fault.strerror.removesuffix(".") + "."
+        return f"{fault.filename}: {told}" if fault.filename else told
+    return str(fault)
