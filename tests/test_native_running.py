@@ -124,7 +124,6 @@ def test_ctrl_c_in_an_epoch_is_answered_within_a_fifth_of_a_second(tmp_path):
     assert _median(run(tmp_path, INTERRUPTED_EPOCH)["waits"]) < 0.2
 
 
-@pytest.mark.xfail(reason="a signal during the native call is raised before its steps are counted")
 def test_ctrl_c_between_short_epochs_leaves_the_optimizers_count_true(tmp_path):
     script = """
     warnings.simplefilter("ignore")
