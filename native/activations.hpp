@@ -18,6 +18,14 @@ inline Vec<T> tanh_softplus(Vec<T> z) {
   return u / (u + T(2));
 }
 
+// The tanh of GELU's approximation. It is multiplied by z, so that where it has reached 1 it has to be 1
+// to the last bit, which the rational function is only with the processor's own order of operations.
+template <typename T>
+inline Vec<T> gelu_tanh_of(Vec<T> z) {
+  const Vec<T> u = (z + z * z * z * T(kGeluB)) * T(kGeluA), one = fill(T(1));
+  return choose<T>(u > T(9), one, choose<T>(u < T(-9), -one, vtanh<T>(u)));
+}
+
 // a = f(z).
 template <typename T, Activation kind>
 inline Vec<T> apply(Vec<T> z, T p0, T p1) {
@@ -29,7 +37,7 @@ inline Vec<T> apply(Vec<T> z, T p0, T p1) {
     return choose<T>(z > T(0), z, vexpm1_negative<T>(z) * T(kSeluAlpha)) * T(kSeluScale);
   else if constexpr (kind == Activation::gelu) return z * T(0.5) * (verf<T>(z * T(1 / kSqrt2)) + T(1));
   else if constexpr (kind == Activation::gelu_tanh)
-    return z * T(0.5) * (vtanh<T>((z + z * z * z * T(kGeluB)) * T(kGeluA)) + T(1));
+    return z * T(0.5) * (gelu_tanh_of<T>(z) + T(1));
   else if constexpr (kind == Activation::silu) return z * vsigmoid<T>(z);
   else if constexpr (kind == Activation::mish) return z * tanh_softplus<T>(z);
   else if constexpr (kind == Activation::tanh) return vtanh<T>(z);
@@ -57,7 +65,7 @@ inline Vec<T> slope(Vec<T> z, Vec<T> a, T p0, T p1) {
   else if constexpr (kind == Activation::gelu)
     return (verf<T>(z * T(1 / kSqrt2)) + T(1)) * T(0.5) + z * vexp<T>(z * z * T(-0.5)) * T(kInvSqrt2Pi);
   else if constexpr (kind == Activation::gelu_tanh) {
-    const V t = vtanh<T>((z + z * z * z * T(kGeluB)) * T(kGeluA));
+    const V t = gelu_tanh_of<T>(z);
     return (t + T(1)) * T(0.5) +
            z * T(0.5) * (one - t * t) * (z * z * T(3 * kGeluB) + T(1)) * T(kGeluA);
   } else if constexpr (kind == Activation::silu) {

@@ -140,7 +140,6 @@ def test_ctrl_c_between_short_epochs_leaves_the_optimizers_count_true(tmp_path):
         assert counted > 0 and really == pytest.approx(counted, abs=0.01)
 
 
-@pytest.mark.xfail(reason="signals are asked for between steps only", strict=False)
 def test_ctrl_c_in_a_step_that_takes_long_is_answered_soon(tmp_path):
     # One batch of all rows: a step of some seconds.
     script = """
