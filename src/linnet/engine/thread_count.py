@@ -9,6 +9,8 @@ from __future__ import annotations
 
 # Multiply-adds of a step for each thread, below which meeting at the barriers takes too long.
 _WORK_OF_A_THREAD = 500_000
+# Epochs that take all threads, so that short trainings lose nothing to trials.
+_FIRST_EPOCHS = 4
 # Epochs after which another number is tried again.
 _TRIED_AGAIN_AFTER = 16
 
@@ -46,14 +48,17 @@ class ThreadCount:
 
     def took(self, seconds: float) -> None:
         """Keep the time of the epoch that `choose` was asked for."""
-        self._seconds[self._count] = seconds
+        self._seconds[self._count] = max(seconds, 1e-9)
         self._n_epochs += 1
 
     def _next(self) -> int:
         n = len(self.candidates)
         in_round = self._n_epochs % (_TRIED_AGAIN_AFTER * n)
-        if self._n_epochs < n:
-            return self._n_epochs
+        if self._n_epochs < _FIRST_EPOCHS:
+            return 0
+        untried = [i for i, count in enumerate(self.candidates) if not self._seconds[count]]
+        if untried:
+            return untried[0]
         if in_round % _TRIED_AGAIN_AFTER == 0:
             return in_round // _TRIED_AGAIN_AFTER
         return min(range(n), key=lambda i: self._seconds[self.candidates[i]])
