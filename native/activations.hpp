@@ -22,8 +22,9 @@ inline Vec<T> tanh_softplus(Vec<T> z) {
 // to the last bit, which the rational function is only with the processor's own order of operations.
 template <typename T>
 inline Vec<T> gelu_tanh_of(Vec<T> z) {
+  constexpr T limit = T(sizeof(T) == 4 ? 9 : 20);
   const Vec<T> u = (z + z * z * z * T(kGeluB)) * T(kGeluA), one = fill(T(1));
-  return choose<T>(u > T(9), one, choose<T>(u < T(-9), -one, vtanh<T>(u)));
+  return choose<T>(u > limit, one, choose<T>(u < -limit, -one, vtanh<T>(u)));
 }
 
 // a = f(z).

@@ -14,15 +14,17 @@ namespace linnet {
 inline std::string kernels_in_use() {
   const auto offered = instruction_sets();
   const char* forced = std::getenv("LINNET_INSTRUCTION_SET");
-  std::string best = "plain";
+  std::string best = "plain", all = "plain";
   for (const auto& name : offered) {
     if (forced && name == forced) return name;
     best = name;
+    all += ", " + name;
   }
   if (forced && std::string(forced) == "plain") return "plain";
   if (forced)
     throw std::invalid_argument("LINNET_INSTRUCTION_SET=" + std::string(forced) +
-                                " is not offered by this processor. Leave it unset.");
+                                " is not offered by this processor. It offers " + all +
+                                "; leave it unset for the best.");
   return best;
 }
 
