@@ -1,4 +1,5 @@
 // The native module linnet._native as Python sees it: the only file that knows Python.
+#include <nanobind/eval.h>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -160,14 +161,19 @@ class Bound {
   std::size_t n_groups_ = 1;
   std::unique_ptr<Network<T>> net_;
   std::optional<nb::python_error> interruption_;
+  nb::object pause_ = nb::eval("lambda: None");
 
   template <typename F>
   auto without_gil(F work) {
     nb::gil_scoped_release release;
     return work([this] {
       nb::gil_scoped_acquire acquire;
-      if (PyErr_CheckSignals() == 0) return false;
-      interruption_.emplace();  // takes the exception that the handler has set
+      // Signals are for the main thread; what another thread has raised in this one comes up when
+      // some Python runs.
+      PyObject* ran = PyErr_CheckSignals() == 0 ? PyObject_CallNoArgs(pause_.ptr()) : nullptr;
+      Py_XDECREF(ran);
+      if (ran != nullptr) return false;
+      interruption_.emplace();  // takes the exception that was raised
       return true;
     });
   }

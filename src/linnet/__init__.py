@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from linnet import forks as forks  # which remembers the process that imported it
 
 if TYPE_CHECKING:
+    from linnet.ensemble import EnsembleClassifier as EnsembleClassifier
+    from linnet.ensemble import EnsembleRegressor as EnsembleRegressor
     from linnet.estimators import MLPClassifier as MLPClassifier
     from linnet.estimators import MLPRegressor as MLPRegressor
     from linnet.estimators import ModuleClassifier as ModuleClassifier
@@ -29,6 +31,8 @@ __version__ = "0.1.0"
 # Where each public name lives. They are imported when first used, so that the shell
 # answers `linnet --help` before torch is loaded, and nothing loads matplotlib unasked.
 _ROOMS = {
+    "EnsembleClassifier": "linnet.ensemble",
+    "EnsembleRegressor": "linnet.ensemble",
     "ErrorHistogramDisplay": "linnet.plots",
     "History": "linnet.history",
     "LossCurveDisplay": "linnet.plots",
@@ -47,6 +51,8 @@ _ROOMS = {
 }
 
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
+    "EnsembleClassifier",
+    "EnsembleRegressor",
     "ErrorHistogramDisplay",
     "History",
     "LossCurveDisplay",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -69,6 +69,62 @@ class PeriodicEmbedding(nn.Module):
     def extra_repr(self) -> str:
         n_inputs, n_frequencies = self.frequencies.shape
         return f"{n_inputs}, n_frequencies={n_frequencies}"
+
+
+class Ensemble(nn.Module):
+    """Several networks side by side: the mean of what they say, and how far they differ.
+
+    Parameters
+    ----------
+    members : iterable of nn.Module
+        M networks that map (N, D) to outputs (N, K).
+    link : str, default="identity"
+        What makes a prediction of a member's outputs: a key of `Ensemble.LINKS`.
+
+    Attributes
+    ----------
+    members : nn.ModuleList
+    temperature : Tensor of shape ()
+        Outputs are divided by it before the link; 1 at the start.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from linnet.network import Ensemble, mlp
+    >>> ensemble = Ensemble([mlp(3, (8,), 1) for _ in range(4)])
+    >>> mean, spread = ensemble(torch.zeros(5, 3))
+    >>> mean.shape, spread.shape
+    (torch.Size([5, 1]), torch.Size([5, 1]))
+    """
+
+    LINKS: ClassVar[dict[str, Callable[[torch.Tensor], torch.Tensor]]] = {
+        "identity": lambda outputs: outputs,
+        "exp": torch.exp,
+        "sigmoid": torch.sigmoid,
+        "softmax": lambda outputs: torch.softmax(outputs, dim=-1),
+    }
+    temperature: torch.Tensor
+
+    def __init__(self, members: Iterable[nn.Module], link: str = "identity"):
+        super().__init__()
+        check_choice("link", link, self.LINKS)
+        self.members = nn.ModuleList(members)
+        self.link = link
+        self.register_buffer("temperature", torch.tensor(1.0))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return mean and standard deviation (M - 1 in the denominator) over members, (N, K)."""
+        return self.combine([member(x) for member in self.members])
+
+    def combine(self, outputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return mean and standard deviation (N, K) of the members' raw outputs, each (N, K)."""
+        link, temperature = self.LINKS[self.link], self.temperature.to(outputs[0].dtype)
+        values = torch.stack([link(output / temperature) for output in outputs])
+        spread = values.std(dim=0) if len(outputs) > 1 else torch.zeros_like(values[0])
+        return values.mean(dim=0), spread
+
+    def extra_repr(self) -> str:
+        return f"link={self.link!r}"
 
 
 # scikit-learn's four names (identity, logistic, tanh, relu) and PyTorch's.

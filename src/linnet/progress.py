@@ -58,3 +58,37 @@ class EpochBar:
         recent = curves["seconds"][-20:]
         speed = f"{self._n_rows * len(recent) / max(sum(recent), 1e-9):,.0f} rows/s"
         self._progress.update(self._task, completed=self._done, losses=losses, speed=speed)
+
+
+class CountBar:
+    """Shows how many of a number of things are done; from any thread.
+
+    Parameters
+    ----------
+    total : int
+    what : str
+        Their name, such as "members".
+    shown : bool, default=True
+    """
+
+    def __init__(self, total: int, what: str, *, shown: bool = True):
+        self._progress = Progress(
+            TextColumn(what + " {task.completed:.0f}/{task.total:.0f}"),
+            BarColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            refresh_per_second=4,
+            disable=not shown,
+        )
+        self._task = self._progress.add_task("", total=total)
+
+    def __enter__(self) -> CountBar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def step(self, number: int = 0) -> None:
+        """Count one more."""
+        self._progress.advance(self._task)

@@ -16,8 +16,8 @@ from linnet.estimators.scores import accuracy_scorer
 from linnet.estimators.targets import ClassTarget, check_class_target
 
 
-class NetworkClassifier(ClassifierMixin, NetworkEstimator):
-    """A classifier around a network."""
+class Classification(ClassifierMixin, NetworkEstimator):
+    """An estimator of classes."""
 
     _scorer = staticmethod(accuracy_scorer)
 
@@ -72,41 +72,6 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         """Sorted class labels, of shape (L,)."""
         self._fitted_history("classes_")
         return self.target_.classes
-
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None):
-        """Train one epoch on these rows, going on from where the last call stopped.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (N, D)
-        y : array-like of shape (N,), or (N, L) of zeros and ones
-        sample_weight : array-like of shape (N,), optional
-        classes : array-like of shape (L,)
-            All classes that may ever come; needed in the first call only.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If `classes` is missing in the first call, or as `fit`.
-        AttributeError
-            For solver="lbfgs", which needs all rows at once.
-        """
-        if hasattr(self, "module_") and classes is not None:
-            known = self.classes_.tolist()
-            if np.unique(np.asarray(classes)).tolist() != known:
-                raise ValueError(
-                    f"classes={classes!r} is not the same as on last call to partial_fit, which "
-                    f"was {known}. Leave classes out, or begin with a new estimator."
-                )
-        self._classes_to_come = classes
-        try:
-            return self._partial_fit(X, y, sample_weight)
-        finally:
-            del self._classes_to_come
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class.
@@ -187,3 +152,42 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+class NetworkClassifier(Classification):
+    """A classifier around one network."""
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None):
+        """Train one epoch on these rows, going on from where the last call stopped.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (N, D)
+        y : array-like of shape (N,), or (N, L) of zeros and ones
+        sample_weight : array-like of shape (N,), optional
+        classes : array-like of shape (L,)
+            All classes that may ever come; needed in the first call only.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing in the first call, or as `fit`.
+        AttributeError
+            For solver="lbfgs", which needs all rows at once.
+        """
+        if hasattr(self, "module_") and classes is not None:
+            known = self.classes_.tolist()
+            if np.unique(np.asarray(classes)).tolist() != known:
+                raise ValueError(
+                    f"classes={classes!r} is not the same as on last call to partial_fit, which "
+                    f"was {known}. Leave classes out, or begin with a new estimator."
+                )
+        self._classes_to_come = classes
+        try:
+            return self._partial_fit(X, y, sample_weight)
+        finally:
+            del self._classes_to_come

@@ -225,12 +225,12 @@ class NetworkEstimator(BaseEstimator):
         loss = self._loss(target)
         inputs_val, scores, keep_score = None, None, None
         if X_val is not None and y_val is not None:
-            inputs_val = _encode(columns, X_val, _dtype(module))
+            inputs_val = encode(columns, X_val, _dtype(module))
             scores = list(self.validation_scores_ or []) if goes_on else []
             keep_score = self._score_keeper(scores, module, target, inputs_val, y_val, weight_val)
         history = train(
             module,
-            _encode(columns, X, _dtype(module)),
+            encode(columns, X, _dtype(module)),
             self._targets(target, y, "y", loss),
             sample_weight=self._class_weighted(y, weight),
             X_val=inputs_val,
@@ -421,7 +421,7 @@ class NetworkEstimator(BaseEstimator):
             check_is_fitted(self, "module_")  # which takes as long as a row
         X = read_inputs(self, X, reset=False)
         predict = predictor(self.module_, self.columns_.n_features)
-        encoded = _encode(self.columns_, X, predict.dtype)
+        encoded = encode(self.columns_, X, predict.dtype)
         with threads():
             inputs = torch.from_numpy(encoded).to(predict.dtype)
             return predict(self.module_, inputs).double()
@@ -500,7 +500,7 @@ def _dtype(module: nn.Module) -> torch.dtype:
     return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
 
 
-def _encode(columns: Columns, X: Any, module_dtype: torch.dtype) -> np.ndarray:
+def encode(columns: Columns, X: Any, module_dtype: torch.dtype) -> np.ndarray:
     """Return inputs (N, D), of 16 digits for a module of such, else of 7."""
     dtype = np.float64 if module_dtype == torch.float64 else np.float32
     return columns.encode_array(X, dtype) if isinstance(X, np.ndarray) else columns.encode(X, dtype)

@@ -31,6 +31,7 @@ _FRACTION = Interval(Real, 0, 1, closed="left")
 # scikit-learn's table of legal values, for what scikit-learn's MLP has and what linnet adds.
 # `loss`, `device`, `hidden_layer_sizes` and `module` have checks of their own.
 CONSTRAINTS: dict[str, list] = {
+    "n_members": [Interval(Integral, 1, 1000, closed="both")],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "output_activation": [StrOptions(set(ACTIVATIONS))],
     "initialization": [StrOptions(set(INITIALIZATIONS))],
@@ -168,6 +169,8 @@ def check_parameters(estimator: Any) -> None:
 
 
 def _check_parameter(estimator: Any, name: str, value: Any) -> None:
+    if name in getattr(estimator, "automatic", ()) and isinstance(value, str) and value == "auto":
+        return
     if name == "loss":
         if estimator.loss_names is None:
             losses.resolve(value)
@@ -254,6 +257,7 @@ def keep(estimator: Any, arguments: dict[str, Any]) -> None:
 # One description for each parameter; the classes' docstrings and the shell's help are made of it.
 # "{default}" becomes the default of the class.
 DESCRIPTIONS: dict[str, tuple[str, str]] = {
+    "n_members": ("int, default={default}", "Networks that are trained side by side, M."),
     "module": (
         "torch.nn.Module or callable",
         "A module, which is copied with its weights; or a function of (number of inputs, number "
@@ -372,7 +376,17 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
         "more would slow down.",
     ),
 }
+# What is said of those that an ensemble decides from the size of the table.
+AUTOMATIC = {
+    "solver": f"Optimizer: {', '.join(SOLVERS)}.",
+    "alpha": "Weight decay; for other solvers than adamw the penalty of MLPRegressor.",
+    "batch_size": "Rows of a step.",
+    "learning_rate_init": "Greatest learning rate; it rises, then falls as a cosine.",
+    "max_iter": "Greatest number of epochs (passes over the rows).",
+}
 _LOSS = {
+    "EnsembleRegressor": "squared_error, absolute_error, smooth_l1, huber or poisson (log link).",
+    "EnsembleClassifier": "log_loss, the cross-entropy.",
     "MLPRegressor": "squared_error, absolute_error, smooth_l1, huber, poisson (log link) or "
     "quantile.",
     "MLPClassifier": "log_loss, the cross-entropy.",
@@ -392,7 +406,12 @@ def documented(cls: type) -> type:
         kinds = "str, torch loss or callable" if cls.__name__.startswith("Module") else "str"
         described = (kinds + ", default={default}", _LOSS[cls.__name__])
         kind, text = described if is_loss else DESCRIPTIONS[name]
-        lines.append(f"    {name} : {kind.format(default=repr(parameter.default))}")
+        kind = kind.format(default=repr(parameter.default))
+        if name in getattr(cls, "automatic", ()):
+            first, _, default = kind.partition(", default=")
+            kind = first.removesuffix(' or "auto"') + f' or "auto", default={default}'
+            text = AUTOMATIC.get(name, text)
+        lines.append(f"    {name} : {kind}")
         lines += textwrap.wrap(text, 88, initial_indent=" " * 8, subsequent_indent=" " * 8)
     cls.__doc__ = (cls.__doc__ or "").replace("{parameters}", "\n".join(lines))
     return cls

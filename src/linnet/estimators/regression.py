@@ -17,8 +17,8 @@ from linnet.estimators.scores import r2_scorer
 from linnet.estimators.targets import RegressionTarget, check_regression_target
 
 
-class NetworkRegressor(RegressorMixin, NetworkEstimator):
-    """A regressor around a network."""
+class Regression(RegressorMixin, NetworkEstimator):
+    """An estimator of numbers."""
 
     _scorer = staticmethod(r2_scorer)
 
@@ -50,30 +50,6 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         if isinstance(loss.function, nn.PoissonNLLLoss) and loss.function.log_input:
             return replace(loss, link=torch.exp)
         return loss
-
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None):
-        """Train one epoch on these rows, going on from where the last call stopped.
-
-        Scales of X and y are learnt from the rows of the first call.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (N, D)
-        y : array-like of shape (N,) or (N, K)
-        sample_weight : array-like of shape (N,), optional
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError, TypeError
-            As `fit`.
-        AttributeError
-            For solver="lbfgs", which needs all rows at once.
-        """
-        return self._partial_fit(X, y, sample_weight)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the target.
@@ -107,3 +83,31 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+class NetworkRegressor(Regression):
+    """A regressor around one network."""
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None):
+        """Train one epoch on these rows, going on from where the last call stopped.
+
+        Scales of X and y are learnt from the rows of the first call.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (N, D)
+        y : array-like of shape (N,) or (N, K)
+        sample_weight : array-like of shape (N,), optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit`.
+        AttributeError
+            For solver="lbfgs", which needs all rows at once.
+        """
+        return self._partial_fit(X, y, sample_weight)

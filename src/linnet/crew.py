@@ -1,0 +1,132 @@
+"""Pieces of work in threads, all of which Ctrl-C and the first error end."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+
+class Crew:
+    """Does numbered pieces of work, so many at once.
+
+    Python raises KeyboardInterrupt in the main thread alone; a crew hands it on to the threads that
+    are at work, and begins no further piece.
+
+    Parameters
+    ----------
+    n_pieces : int
+    n_threads : int
+        With one thread all is done in the calling thread.
+
+    Attributes
+    ----------
+    interrupted : bool
+        Whether Ctrl-C was pressed. A piece that answers it by itself sets this, and no further one
+        is begun.
+
+    Examples
+    --------
+    >>> from linnet.crew import Crew
+    >>> Crew(3, n_threads=2).run(lambda number: number**2)
+    [0, 1, 4]
+    """
+
+    def __init__(self, n_pieces: int, n_threads: int):
+        self._numbers: Iterator[int] = iter(range(n_pieces))
+        self._found: list[Any] = [None] * n_pieces
+        self._n_threads = min(n_threads, n_pieces)
+        self._lock = threading.Lock()
+        self._at_work: set[int] = set()
+        self._fault: BaseException | None = None
+        self._stopped = False
+        self.interrupted = False
+
+    def run(self, work: Callable[[int], Any]) -> list[Any]:
+        """Return what ``work(number)`` gives for each number; None where it was not done.
+
+        Raises
+        ------
+        Exception
+            The first that a piece of work raised; the others are stopped.
+        """
+        if self._n_threads <= 1:
+            self._work_alone(work)
+        else:
+            self._work_together(work)
+        if self._fault is not None:
+            raise self._fault
+        return self._found
+
+    def _work_alone(self, work: Callable[[int], Any]) -> None:
+        try:
+            for number in self._numbers:
+                self._found[number] = work(number)
+                if self.interrupted:
+                    return
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def _work_together(self, work: Callable[[int], Any]) -> None:
+        n_of_torch = torch.get_num_threads()
+        threads = [
+            threading.Thread(target=self._work_in_thread, args=(work,), daemon=True)
+            for _ in range(self._n_threads)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            while any(thread.is_alive() for thread in threads):
+                try:
+                    for thread in threads:
+                        thread.join(0.1)
+                    if self._fault is not None:
+                        self._stop()
+                except KeyboardInterrupt:
+                    self.interrupted = True
+                    self._stop()
+        finally:
+            # The count that torch gives to new threads is one for the whole process.
+            torch.set_num_threads(n_of_torch)
+
+    def _stop(self) -> None:
+        """Raise KeyboardInterrupt in every thread that is at work, once."""
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+            for thread in self._at_work:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt)
+                )
+
+    def _work_in_thread(self, work: Callable[[int], Any]) -> None:
+        while True:
+            with self._lock:
+                ends = self._stopped or self.interrupted or self._fault is not None
+                number = None if ends else next(self._numbers, None)
+            if number is None:
+                return
+            try:
+                with self._registered():
+                    self._found[number] = work(number)
+            except KeyboardInterrupt:
+                return
+            except BaseException as fault:
+                self._fault = self._fault or fault
+
+    @contextmanager
+    def _registered(self) -> Iterator[None]:
+        """Let `_stop` reach this thread for a while; it waits for the lock, and so never misses."""
+        thread = threading.get_ident()
+        with self._lock:
+            self._at_work.add(thread)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_work.discard(thread)

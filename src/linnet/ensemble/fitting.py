@@ -1,0 +1,209 @@
+"""The way of a fit that both ensembles share: check, encode, train the members, join them.
+
+Letters: N rows, D inputs, K outputs, M members.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_is_fitted
+
+from linnet.engine.placement import threads
+from linnet.engine.prediction import predict
+from linnet.ensemble import members
+from linnet.ensemble.members import Member, Plan, train_members
+from linnet.ensemble.settings import Settings, choose
+from linnet.estimators.fitting import NetworkEstimator, Target, encode
+from linnet.estimators.inputs import read_inputs, read_weights, take
+from linnet.estimators.parameters import hidden_sizes
+from linnet.history import History, Outcome
+from linnet.network import Ensemble
+from linnet.progress import CountBar
+from linnet.training import draw_seed
+
+# What the user may decide, and the name of its setting.
+_DECIDED = (
+    "hidden_layer_sizes",
+    "activation",
+    "solver",
+    "learning_rate_init",
+    "alpha",
+    "batch_size",
+    "max_iter",
+    "dropout",
+)
+
+
+class EnsembleEstimator(NetworkEstimator):
+    """What EnsembleRegressor and EnsembleClassifier share."""
+
+    # Parameters of one network that an ensemble has not.
+    scale_X = scale_y = True
+    automatic = frozenset(_DECIDED)
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None):
+        """Train the members on X and y.
+
+        Each member holds out rows of its own, which choose its best epoch; together they hold out
+        every row, and what they say of rows that they were not trained on gives the error bars.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (N, D)
+            Inputs. Frames (pandas, polars, pyarrow) may hold categories, booleans, dates and
+            missing values; arrays hold finite numbers.
+        y : array-like of shape (N,) or (N, K)
+            Targets: numbers for a regressor; labels, or zeros and ones (N, K), for a classifier.
+        sample_weight : array-like of shape (N,), optional
+            Weights of the rows, 0 or more.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, lengths differ, a value is NaN or infinite, y is
+            constant or holds one class, or nothing in X varies.
+        TypeError
+            If X or y is of a kind that cannot be read.
+        KeyboardInterrupt
+            If Ctrl-C came before any member had finished an epoch. Later it ends all members; those
+            that have finished an epoch make the ensemble, with their best weights.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If a member's loss became infinite or NaN, or the training was interrupted.
+        """
+        self._train(X, y, sample_weight, (None, None, None))
+        return self
+
+    def _train_checked(
+        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], **how: Any
+    ) -> None:
+        X, y = self._read(X, y, reset=True, fewest=2)
+        weight = read_weights(sample_weight, len(y), "sample_weight")
+        seed = draw_seed(self.random_state)
+        known = (y, weight)
+        if weight is not None and not weight.all():
+            # A row of weight 0 is as good as absent, but its class may be asked for.
+            used = np.flatnonzero(weight)
+            X, y, weight = take(X, used), y[used], weight[used]
+        columns = self._fit_columns(X, weight, partial=False)
+        known = known if is_classifier(self) else (y, weight)
+        target = self._fit_target(*known, partial=False)
+        loss = self._loss(target)
+        dtype = torch.float64 if self.dtype == "float64" else torch.float32
+        n_members = int(self.n_members) if len(y) > 2 else 1
+        seeds = np.random.SeedSequence(seed).generate_state(n_members + 2).tolist()
+        stratified = y if is_classifier(self) and y.ndim == 1 else None
+        held_out = members.held_out_rows(len(y), n_members, seeds[-1], stratified)
+        n_trained = len(y) - len(held_out[0])
+        numpy_dtype = np.float64 if dtype == torch.float64 else np.float32
+        compared = self._targets(target, y, "y", loss)
+        plan = Plan(
+            X=encode(columns, X, dtype),
+            y=compared.astype(numpy_dtype) if compared.dtype.kind == "f" else compared,
+            weight=self._class_weighted(y, weight),
+            n_outputs=target.n_outputs,
+            loss=loss,
+            settings=self._choose(n_trained, columns.n_features, target.n_outputs),
+            seeds=seeds[:n_members],
+            held_out=held_out,
+            dtype=dtype,
+        )
+        with CountBar(n_members, "members", shown=bool(self.verbose)) as bar:
+            trained = train_members(
+                plan,
+                engine=self.engine,
+                device=self.device,
+                n_threads=None if self.n_threads is None else int(self.n_threads),
+                max_time=self.max_time,
+                done=bar.step,
+            )
+        module = Ensemble([member.module for member in trained], self._link(target)).eval()
+        history = joined_history(trained, plan, seed)
+        self._calibrate(module, trained, plan, target, weight, seeds[-2])
+        self.columns_, self.target_, self.module_ = columns, target, module
+        self.settings_, self.history_ = plan.settings, history
+        self.histories_ = [member.history for member in trained]
+
+    def _choose(self, n_rows: int, n_inputs: int, n_outputs: int) -> Settings:
+        given = {name: getattr(self, name) for name in _DECIDED}
+        if not isinstance(given["hidden_layer_sizes"], str):
+            given["hidden_layer_sizes"] = tuple(self._hidden_sizes())
+        return choose(n_rows, n_inputs, n_outputs, **given)
+
+    def _hidden_sizes(self) -> list[int]:
+        return hidden_sizes(self.hidden_layer_sizes)
+
+    def _link(self, target: Target) -> str:
+        """Return the name of what makes predictions of outputs."""
+        raise NotImplementedError
+
+    def _calibrate(
+        self,
+        module: Ensemble,
+        trained: list[Member],
+        plan: Plan,
+        target: Any,
+        weight: np.ndarray | None,
+        seed: int,
+    ) -> None:
+        """Learn from rows held out how good the predictions are."""
+        raise NotImplementedError
+
+    def _moments(self, X: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return encoded inputs (N, D), and mean and spread of the predictions (N, K)."""
+        check_is_fitted(self, "module_")
+        X = read_inputs(self, X, reset=False)
+        dtype = next(self.module_.parameters()).dtype
+        inputs = torch.from_numpy(encode(self.columns_, X, dtype)).to(dtype)
+        with threads():
+            outputs = [predict(member, inputs).double() for member in self.module_.members]
+            return inputs, *self.module_.combine(outputs)
+
+    def _outputs(self, X: Any) -> torch.Tensor:
+        return self._moments(X)[1]
+
+
+def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
+    """Return one history of all members: the means of their curves.
+
+    A member that has stopped counts with its best epoch, whose weights it keeps.
+    """
+    first = trained[0].history
+    n_epochs = max(member.history.n_epochs for member in trained)
+    joined = History(
+        loss=first.loss,
+        engine=first.engine,
+        engine_reason=first.engine_reason,
+        device=first.device,
+        seed=seed,
+        n_rows=len(plan.X),
+        batch_size=first.batch_size,
+        has_validation=True,
+        versions=first.versions,
+        notes=[f"Chosen for {len(plan.X):,} rows and {plan.X.shape[1]:,} inputs: "
+               f"{len(plan.seeds)} members with {plan.settings.sentence}."],
+    )
+    curves = {}
+    for name in joined.curves:
+        columns = []
+        for member in trained:
+            curve, best = member.history.curves[name], member.history.best_epoch
+            end = 0.0 if name == "seconds" else curve[best or 0]
+            columns.append(curve + [end] * (n_epochs - len(curve)))
+        curves[name] = np.mean(columns, axis=0).tolist()
+    joined.curves = curves
+    outcomes = [member.history.outcome for member in trained]
+    joined.outcome = max(set(outcomes), key=outcomes.count)
+    if Outcome.INTERRUPTED in outcomes:
+        joined.outcome = Outcome.INTERRUPTED
+    return joined

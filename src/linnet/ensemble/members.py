@@ -1,0 +1,312 @@
+"""The members of an ensemble: which rows each is trained on, and their training in threads.
+
+Letters: N rows, D inputs, K outputs, M members.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from linnet import losses, solvers
+from linnet.crew import Crew
+from linnet.data import Rows
+from linnet.engine import NativeEngine, choose, choose_device
+from linnet.engine.prediction import predict
+from linnet.ensemble.settings import Settings
+from linnet.estimators.schedules import Cosine
+from linnet.history import History, Outcome
+from linnet.network import PeriodicEmbedding, mlp
+from linnet.training import TrainingState, train
+
+
+def build(
+    settings: Settings, n_inputs: int, n_outputs: int, generator: torch.Generator
+) -> nn.Sequential:
+    """Return a member's network, (N, D) to (N, K), with weights drawn from the generator."""
+    layers: list[nn.Module] = []
+    if settings.n_frequencies:
+        layers.append(
+            PeriodicEmbedding(
+                n_inputs, settings.n_frequencies, settings.frequency_scale, generator=generator
+            )
+        )
+    network = mlp(
+        n_inputs * (1 + settings.n_frequencies),
+        settings.hidden_layer_sizes,
+        n_outputs,
+        activation=settings.activation,
+        dropout=settings.dropout,
+        initialization=settings.initialization,
+        generator=generator,
+    )
+    return nn.Sequential(*layers, *network)
+
+
+# Held-out windows ---------------------------------------------------------------------------------
+
+# Rows that two members hold out, where there are as many: from their errors alone and together
+# follows how much better a mean of members is.
+_TWICE_HELD_OUT = 300
+# The greatest share of the rows that a member holds out.
+_MOST_HELD_OUT = 0.25
+
+
+def held_out_rows(
+    n_rows: int, n_members: int, seed: int, classes: np.ndarray | None = None
+) -> list[np.ndarray]:
+    """Return the rows that each member is not trained on, but stopped by.
+
+    The rows stand on a circle in a random order, and each member holds out a window of it. The
+    windows cover the circle (with four members and more) and overlap, so that every row is held
+    out by one member and some rows by two.
+
+    Parameters
+    ----------
+    n_rows, n_members : int
+        N, M.
+    seed : int
+        Decides the order.
+    classes : ndarray of shape (N,), optional
+        Labels, which are spread evenly over the circle.
+
+    Returns
+    -------
+    list of M ndarrays
+        Sorted row numbers.
+    """
+    order = np.random.default_rng(seed).permutation(n_rows)
+    if classes is not None:
+        order = order[_spread(classes[order])]
+    overlap = min(1.0, _TWICE_HELD_OUT / n_rows)
+    n_held_out = round(min(_MOST_HELD_OUT, (1 + overlap) / n_members) * n_rows)
+    n_held_out = min(max(1, n_held_out), n_rows - 1)
+    windows = []
+    for m in range(n_members):
+        start = round(m * n_rows / n_members)
+        windows.append(np.sort(order[np.arange(start, start + n_held_out) % n_rows]))
+    return windows
+
+
+def _spread(labels: np.ndarray) -> np.ndarray:
+    """Return an order in which the rows of each class lie at even distances."""
+    _, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    place = np.empty(len(labels))
+    for number, count in enumerate(counts):
+        place[numbers == number] = (np.arange(count) + 0.5) / count
+    return np.argsort(place, kind="stable")
+
+
+# Training -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Member:
+    """One network, the rows that it was not trained on, and what it says of them.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+    history : History
+    held_out : ndarray of shape (N_held_out,)
+    outputs : ndarray of shape (N_held_out, K)
+        Raw outputs for these rows.
+    """
+
+    module: nn.Module
+    history: History
+    held_out: np.ndarray
+    outputs: np.ndarray
+
+
+@dataclass
+class Plan:
+    """What all members share.
+
+    Attributes
+    ----------
+    X : ndarray of shape (N, D)
+        Encoded inputs.
+    y : ndarray of shape (N, K), or (N,) of class numbers
+    weight : ndarray of shape (N,) or None
+    n_outputs : int
+        K.
+    loss : losses.Loss
+    settings : Settings
+    seeds : list of M int
+    held_out : list of M ndarrays
+    dtype : torch.dtype
+    options : dict
+        What `linnet.train` is given besides, such as the device.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray | None
+    n_outputs: int
+    loss: losses.Loss
+    settings: Settings
+    seeds: list[int]
+    held_out: list[np.ndarray]
+    dtype: torch.dtype
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def start(self, number: int) -> tuple[nn.Module, torch.optim.Optimizer, torch.Generator]:
+        """Return a member's network with its first weights, its optimizer and its generator."""
+        generator = torch.Generator().manual_seed(self.seeds[number])
+        module = build(self.settings, self.X.shape[1], self.n_outputs, generator).to(self.dtype)
+        return module, _optimizer(module, self.settings, self._n_batch(number)), generator
+
+    def _n_batch(self, number: int) -> int:
+        return min(self.settings.batch_size, len(self.X) - len(self.held_out[number]))
+
+    def train(self, number: int, state: TrainingState, **how: Any) -> Member:
+        """Train one member; its history lies in `state` even if it is cut off."""
+        settings, held_out = self.settings, self.held_out[number]
+        module, optimizer, generator = self.start(number)
+        rows = np.ones(len(self.X), dtype=bool)
+        rows[held_out] = False
+        batch_size = self._n_batch(number)
+        n_steps = settings.max_iter * -(-int(rows.sum()) // batch_size)
+        scheduler = None
+        if settings.solver != "lbfgs":
+            scheduler = LambdaLR(optimizer, Cosine(n_steps, settings.warm_up))
+        weight = self.weight
+        member = Member(module, History(), held_out, np.empty((0, self.n_outputs)))
+        how = {**self.options, **how}
+        try:
+            train(
+                module,
+                self.X[rows],
+                self.y[rows],
+                sample_weight=None if weight is None else weight[rows],
+                X_val=self.X[held_out],
+                y_val=self.y[held_out],
+                sample_weight_val=None if weight is None else weight[held_out],
+                loss=self.loss,
+                optimizer=optimizer,
+                scheduler=scheduler,
+                scheduler_step="batch",
+                epochs=settings.max_iter,
+                batch_size=int(rows.sum()) if settings.solver == "lbfgs" else batch_size,
+                patience=settings.n_iter_no_change,
+                random_state=generator,
+                state=state,
+                **how,
+            )
+        except KeyboardInterrupt:
+            # In a thread other than the main one `train` leaves the best weights and raises.
+            if state.history is None:
+                raise
+            state.history.outcome = Outcome.INTERRUPTED
+        assert state.history is not None
+        member.history = state.history
+        member.history.seed = self.seeds[number]
+        member.outputs = predict(module, torch.from_numpy(self.X[held_out])).double().numpy()
+        return member
+
+
+def _optimizer(module: nn.Module, settings: Settings, n_batch: int) -> torch.optim.Optimizer:
+    parameters = list(module.parameters())
+    decoupled = settings.solver == "adamw"
+    decay = settings.alpha if decoupled else settings.alpha / n_batch  # as the MLP estimators
+    if settings.solver == "lbfgs":
+        return solvers.make("lbfgs", parameters, weight_decay=decay)
+    # Biases, and the frequencies and phases of an embedding, are not penalised.
+    weights = [m.weight for m in module.modules() if isinstance(m, nn.Linear)]
+    others = [p for p in parameters if all(p is not w for w in weights)]
+    groups = [
+        {"params": weights, "weight_decay": decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    options: dict[str, Any] = {"lr": settings.learning_rate_init}
+    if settings.solver in ("adam", "adamw", "nadam", "radam"):
+        options["betas"] = (settings.beta_1, settings.beta_2)
+    if settings.solver == "sgd":
+        options |= {"momentum": 0.9, "nesterov": True}
+    return solvers.make(settings.solver, groups, **options)
+
+
+def train_members(
+    plan: Plan,
+    *,
+    engine: str,
+    device: Any,
+    n_threads: int | None,
+    max_time: float | None,
+    done: Callable[[int], None] = lambda number: None,
+) -> list[Member]:
+    """Train all members, as many at once as there are threads.
+
+    Natively each member takes one thread. PyTorch's operations share the threads among themselves,
+    so there the members come one after another.
+
+    Parameters
+    ----------
+    plan : Plan
+    engine, device, n_threads, max_time
+        As in `linnet.train`.
+    done : callable
+        ``done(number)`` after each member.
+
+    Returns
+    -------
+    list of Member
+        In their order. After Ctrl-C those that have finished an epoch.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it came before any member had finished an epoch.
+    Exception
+        What a member's training raised.
+    """
+    n_members = len(plan.seeds)
+    plan.options = {"engine": engine, "device": device}
+    deadline = None if max_time is None else time.monotonic() + max_time
+    n_at_once = 1
+    if _is_native(plan, engine, device):
+        n_at_once = min(n_members, n_threads or torch.get_num_threads())
+        n_threads = 1
+    crew = Crew(n_members, n_at_once)
+    states = [TrainingState() for _ in range(n_members)]
+
+    def work(number: int) -> Member:
+        how: dict[str, Any] = {"n_threads": n_threads}
+        if deadline is not None:
+            # Members still to come have their share of the time that is left.
+            n_rounds = -(-(n_members - number) // n_at_once)
+            how["max_time"] = max(0.0, deadline - time.monotonic()) / n_rounds
+        member = plan.train(number, states[number], **how)
+        if member.history.outcome is Outcome.INTERRUPTED:
+            crew.interrupted = True  # in the main thread `train` itself answers Ctrl-C
+        done(number)
+        return member
+
+    found = crew.run(work)
+    members = [m for m in found if m is not None and m.history.best_epoch is not None]
+    if crew.interrupted and not members:
+        raise KeyboardInterrupt
+    if crew.interrupted:
+        for member in members:
+            member.history.outcome = Outcome.INTERRUPTED
+    return members
+
+
+def _is_native(plan: Plan, engine: str, device: Any) -> bool:
+    module, optimizer, _ = plan.start(0)
+    rows = Rows(torch.from_numpy(plan.X[:2]), torch.from_numpy(plan.y[:2]).to(_kind(plan)))
+    where = choose_device(device, module, plan.settings.batch_size)
+    return choose(engine, module, plan.loss, optimizer, rows, where)[0] is NativeEngine
+
+
+def _kind(plan: Plan) -> torch.dtype:
+    return plan.dtype if plan.y.dtype.kind == "f" else torch.int64
+

@@ -1,0 +1,139 @@
+"""EnsembleRegressor: the mean of many networks, with error bars."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from linnet.engine.placement import threads
+from linnet.ensemble.fitting import EnsembleEstimator
+from linnet.ensemble.members import Member, Plan
+from linnet.error_bars import ErrorBars, HeldOutErrors
+from linnet.estimators.intervals import IntervalMixin
+from linnet.estimators.parameters import documented, keep
+from linnet.estimators.regression import Regression
+from linnet.estimators.targets import RegressionTarget
+from linnet.history import Outcome
+from linnet.network import Ensemble
+
+
+@documented
+class EnsembleRegressor(IntervalMixin, EnsembleEstimator, Regression):
+    """Many feed-forward networks for numbers, trained side by side: their mean, with error bars.
+
+    With nothing set, network and training are chosen from the size of the table, and the choice is
+    told in ``history_.notes``. X and y are standardised inside, and predictions come back in the
+    units of y. What the error bars promise is told in the page on error bars.
+
+    {parameters}
+
+    Attributes
+    ----------
+    module_ : linnet.network.Ensemble
+        The members, on the CPU: maps (N, D) standardised inputs to mean and spread, each (N, K).
+    settings_ : linnet.ensemble.settings.Settings
+        What was chosen.
+    history_ : History
+        Means of the members' losses, rates, norms and times, and why most of them ended.
+    histories_ : list of M History
+        Of each member.
+    error_bars_ : linnet.error_bars.ErrorBars
+        What was learnt from the errors for rows held out.
+    oof_prediction_ : ndarray of shape (N,) or (N, K)
+        Predictions for the rows of `fit`, each by the members that were not trained on it.
+    loss_curve_, validation_loss_curve_ : list of float
+        Mean loss of each epoch, in standardised units of y.
+    n_iter_, n_outputs_
+        Most epochs of a member; outputs of the networks.
+    columns_ : linnet.table.Columns
+        How columns became inputs.
+    n_features_in_, feature_names_in_
+        Columns seen in `fit`, and their names if all are text.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linnet import EnsembleRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-3, 3, (200, 1))
+    >>> y = 100 * np.sin(X.ravel()) + 5 * rng.normal(size=200)
+    >>> model = EnsembleRegressor(max_iter=50, random_state=0).fit(X, y)
+    >>> mean, std = model.predict([[1.5]], return_std=True)
+    >>> bool(abs(mean[0] - 99.7) < 5), bool(3 < std[0] < 8)
+    (True, True)
+    >>> model.predict_interval([[1.5]], coverage=0.9).shape
+    (1, 2)
+    """
+
+    loss_names = ("squared_error", "absolute_error", "smooth_l1", "huber", "poisson")
+
+    def __init__(
+        self,
+        n_members=8,
+        *,
+        hidden_layer_sizes="auto",
+        activation="auto",
+        loss="squared_error",
+        dropout="auto",
+        solver="auto",
+        alpha="auto",
+        batch_size="auto",
+        learning_rate_init="auto",
+        max_iter="auto",
+        random_state=None,
+        verbose=False,
+        column_types=None,
+        dtype="float32",
+        max_time=None,
+        device="auto",
+        engine="auto",
+        n_threads=None,
+    ):
+        keep(self, locals())
+
+    def _link(self, target: Any) -> str:
+        return "exp" if self._counts() else "identity"
+
+    def _calibrate(
+        self,
+        module: Ensemble,
+        trained: list[Member],
+        plan: Plan,
+        target: RegressionTarget,
+        weight: np.ndarray | None,
+        seed: int,
+    ) -> None:
+        rows = np.concatenate([member.held_out for member in trained])
+        outputs = np.concatenate([member.outputs for member in trained])
+        predicted = Ensemble.LINKS[module.link](torch.from_numpy(outputs)).numpy()
+        held_out = HeldOutErrors(
+            plan.X[rows],
+            predicted,
+            plan.y[rows] - predicted,
+            rows,
+            None if weight is None else weight[rows],
+        )
+        interrupted = any(m.history.outcome is Outcome.INTERRUPTED for m in trained)
+        self.error_bars_ = ErrorBars.fit(
+            held_out,
+            n_members=len(trained),
+            seed=seed,
+            n_threads=int(self.n_threads or torch.get_num_threads()),
+            local=not interrupted,
+        )
+        counts = np.bincount(rows, minlength=len(plan.X))[:, None]
+        sums = np.zeros((len(plan.X), predicted.shape[1]))
+        np.add.at(sums, rows, predicted)
+        with np.errstate(invalid="ignore"):
+            self.oof_prediction_ = target.decode(sums / counts)  # NaN where all were trained on it
+
+    def _predictions(self, outputs: torch.Tensor, target: RegressionTarget) -> np.ndarray:
+        return target.decode(outputs.numpy())  # the module has applied the link
+
+    def _scaled_errors(self, X: Any) -> tuple[np.ndarray, torch.Tensor]:
+        inputs, mean, spread = self._moments(X)
+        with threads():
+            sigma = self.error_bars_.sigma(inputs, mean, spread)
+        return self._predictions(mean, self.target_), sigma

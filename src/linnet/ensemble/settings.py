@@ -1,0 +1,137 @@
+"""What an ensemble's members are and how they are trained, where the user leaves it to linnet.
+
+Letters: N rows, D inputs, K outputs, B rows of a batch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All constants of a member's network and training.
+
+    Attributes
+    ----------
+    hidden_layer_sizes : tuple of int
+        Neurons of each hidden layer.
+    activation : str
+        Of the hidden layers.
+    n_frequencies : int
+        Cosines of each input next to the input itself (`linnet.network.PeriodicEmbedding`); 0: the
+        inputs alone.
+    frequency_scale : float
+        Standard deviation of their frequencies at the start.
+    initialization : str
+        How weights start.
+    dropout : float
+        Fraction of hidden activations set to zero in training.
+    solver : str
+    learning_rate_init : float
+        Greatest learning rate.
+    beta_1, beta_2 : float
+        Decay of Adam's means.
+    alpha : float
+        Weight decay.
+    warm_up : float
+        Share of all steps in which the rate rises; then it falls as a cosine.
+    batch_size : int
+        Rows of a step, B.
+    max_iter : int
+        Greatest number of epochs.
+    n_iter_no_change : int
+        Epochs without a better validation loss after which a member stops.
+    """
+
+    hidden_layer_sizes: tuple[int, ...] = (128, 128)
+    activation: str = "silu"
+    n_frequencies: int = 8
+    frequency_scale: float = 0.1
+    initialization: str = "torch"
+    dropout: float = 0.0
+    solver: str = "adamw"
+    learning_rate_init: float = 0.005
+    beta_1: float = 0.9
+    beta_2: float = 0.95
+    alpha: float = 0.02
+    warm_up: float = 0.1
+    batch_size: int = 128
+    max_iter: int = 200
+    n_iter_no_change: int = 60
+
+    @property
+    def sentence(self) -> str:
+        """What was chosen, for the history."""
+        hidden = ",".join(map(str, self.hidden_layer_sizes)) or "none"
+        waves = f"{self.n_frequencies} cosines of each input, " if self.n_frequencies else ""
+        return (
+            f"{waves}hidden layers {hidden}, {self.activation}; {self.solver}, batches of "
+            f"{self.batch_size:,}, at most {self.max_iter:,} epochs"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Settings:
+        """Make settings of plain data.
+
+        Raises
+        ------
+        ValueError
+            If an entry is missing, unknown or of another type.
+        """
+        types = {f.name: type(f.default) for f in fields(cls)}
+        if record.keys() != types.keys():
+            raise ValueError("its settings are not those of an ensemble")
+        return cls(
+            **{
+                name: tuple(int(size) for size in record[name]) if kind is tuple else kind(value)
+                for (name, kind), value in zip(types.items(), record.values(), strict=True)
+            }
+        )
+
+
+# Rows that a member sees in all its epochs together, where the user does not say how many epochs.
+_ROWS_SEEN = 10_000_000
+# Numbers of the first layer's weights up to which each input is given cosines.
+_MOST_EMBEDDED = 200_000
+
+
+def choose(n_rows: int, n_inputs: int, n_outputs: int, **given: Any) -> Settings:
+    """Return the settings for a table of such a size; the one place where they are decided.
+
+    Parameters
+    ----------
+    n_rows, n_inputs, n_outputs : int
+        N rows to train a member on, D, K.
+    **given
+        Settings that the user decided; "auto" where not.
+
+    Examples
+    --------
+    >>> from linnet.ensemble.settings import choose
+    >>> choose(1_000, 8, 1).hidden_layer_sizes, choose(1_000_000, 8, 1).max_iter
+    ((128, 128), 10)
+    """
+    chosen = {name: value for name, value in given.items() if not _is_auto(value)}
+    settings = replace(Settings(), **chosen)
+    if "batch_size" not in chosen:
+        size = 2 ** round(math.log2(max(1, n_rows) / 40))
+        settings = replace(settings, batch_size=min(1024, max(32, size)))
+    settings = replace(settings, batch_size=min(settings.batch_size, n_rows))
+    if "max_iter" not in chosen:
+        epochs = min(settings.max_iter, max(5, _ROWS_SEEN // n_rows))
+        settings = replace(settings, max_iter=epochs)
+    if "n_frequencies" not in chosen:
+        width = settings.hidden_layer_sizes[0] if settings.hidden_layer_sizes else n_outputs
+        affordable = _MOST_EMBEDDED // (n_inputs * width) - 1
+        settings = replace(settings, n_frequencies=max(0, min(settings.n_frequencies, affordable)))
+    return settings
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"

@@ -1,0 +1,349 @@
+"""How far predictions are from the truth: learnt from the errors for rows held out.
+
+Letters: N rows, D inputs, K outputs, M members.
+
+For a row that some members of an ensemble were not trained on, the error e_m of each of them is
+known. The mean of M members errs less than one of them: with the variance V of members around
+their common mean,
+
+    E e_1² = B + V,    E e_M² = B + V / M                                               (1)
+
+(Krogh and Vedelsby 1995, eq. 6). Rows that two members hold out show V, half the mean square of
+the difference of the two. So the errors of single members, of which there are as many as rows,
+are turned into those of the mean: ``E e_M² = c E e_1²`` with ``c = 1 - (1 - 1/M) V / E e_1²``.
+
+How errors vary over the inputs is told by two things: a small network that learns the logarithm of
+the variance v(x) of a member's errors (Nix and Weigend 1994), out of fold as well, and the spread
+s(x) of the members, which knows where they were never trained:
+
+    sigma²(x) = (1 - w) c v(x) + b s²(x),    b E s² = w c E v,  b <= 1                  (2)
+
+Intervals are conformal (Vovk et al. 2005; Lei et al. 2018, section 5.2 for the local scale; Barber
+et al. 2021 for out-of-fold errors): quantiles of the scores ``e_1 / sqrt(v)``, times sigma.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import norm
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from linnet.crew import Crew
+from linnet.engine.prediction import predict
+from linnet.network import mlp
+from linnet.training import train
+
+
+@dataclass
+class HeldOutErrors:
+    """Errors for rows that were held out, in standardised units.
+
+    Attributes
+    ----------
+    X : ndarray of shape (R, D)
+        Encoded inputs of R pairs of a row and a member that was not trained on it.
+    outputs : ndarray of shape (R, K)
+        What that member predicts.
+    errors : ndarray of shape (R, K)
+        Target minus prediction.
+    rows : ndarray of shape (R,)
+        Row numbers; a row that two members hold out comes twice.
+    weight : ndarray of shape (R,) or None
+    """
+
+    X: np.ndarray
+    outputs: np.ndarray
+    errors: np.ndarray
+    rows: np.ndarray
+    weight: np.ndarray | None = None
+
+    def take(self, chosen: np.ndarray) -> HeldOutErrors:
+        """Return some of the pairs."""
+        weight = None if self.weight is None else self.weight[chosen]
+        return HeldOutErrors(
+            self.X[chosen], self.outputs[chosen], self.errors[chosen], self.rows[chosen], weight
+        )
+
+    def member_variance(self) -> np.ndarray:
+        """Return V, the variance of members around their mean, (K,); 0 where it is not known.
+
+        As a share of the mean square error of the same rows, times that of all rows.
+        """
+        order = np.argsort(self.rows, kind="stable")
+        first = np.flatnonzero(np.diff(self.rows[order]) == 0)
+        a, b = self.errors[order[first]], self.errors[order[first + 1]]
+        if len(a) == 0:
+            return np.zeros(self.errors.shape[1])
+        share = ((a - b) ** 2).mean(axis=0) / np.maximum((a**2 + b**2).mean(axis=0), 1e-300)
+        return share.clip(0, 1) * _mean(self.errors**2, self.weight)
+
+
+# Pairs that the network of the variance learns from, at most, and at least.
+_MOST_PAIRS, _FEWEST_PAIRS = 20_000, 60
+_N_FOLDS = 5
+_HIDDEN = (32, 32)
+_ROWS_SEEN, _MOST_EPOCHS = 400_000, 100
+# Errors in units of their root mean square; larger ones count as such.
+_GREATEST_ERROR = 5.0
+# How much of the network's logarithm is believed; the rest is the constant's.
+_BELIEFS = (0.0, 0.25, 0.5, 0.75, 1.0)
+# The greatest share of the spread in the variance of a typical row.
+_MOST_SPREAD = 0.5
+_MOST_SCORES = 4_000
+
+
+class ErrorBars(nn.Module):
+    """Standard deviation and quantiles of the error of a prediction.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+        D, K.
+    n_networks : int, default=0
+        Networks of the variance, whose logarithms are averaged.
+    n_scores : int, default=1
+        Scores that are kept.
+
+    Attributes
+    ----------
+    log_variance : Tensor of shape (K,)
+        Of a member's errors, where nothing is known of the inputs.
+    belief : Tensor of shape ()
+        Share of the networks in the logarithm, 0 to 1.
+    bounds : Tensor of shape (2, K)
+        Least and greatest logarithm of the networks for rows held out.
+    own, of_spread : Tensor of shape (K,)
+        Factors (1 - w) c and b of eq. 2.
+    scores : Tensor of shape (Q, K)
+        Sorted errors over their standard deviation.
+    """
+
+    log_variance: torch.Tensor
+    belief: torch.Tensor
+    bounds: torch.Tensor
+    own: torch.Tensor
+    of_spread: torch.Tensor
+    scores: torch.Tensor
+
+    def __init__(self, n_inputs: int, n_outputs: int, n_networks: int = 0, n_scores: int = 1):
+        super().__init__()
+        generator = torch.Generator()
+        self.networks = nn.ModuleList(
+            _variance_network(n_inputs, n_outputs, generator) for _ in range(n_networks)
+        )
+        self.register_buffer("log_variance", torch.zeros(n_outputs, dtype=torch.float64))
+        self.register_buffer("belief", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("bounds", torch.zeros(2, n_outputs, dtype=torch.float64))
+        self.register_buffer("own", torch.ones(n_outputs, dtype=torch.float64))
+        self.register_buffer("of_spread", torch.zeros(n_outputs, dtype=torch.float64))
+        self.register_buffer("scores", torch.zeros(n_scores, n_outputs, dtype=torch.float64))
+
+    def sigma(self, x: torch.Tensor, mean: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+        """Return the local scale (N, K) of eq. 2.
+
+        Parameters
+        ----------
+        x : Tensor of shape (N, D)
+            Encoded inputs.
+        mean, spread : Tensor of shape (N, K)
+            What the ensemble gives for them.
+        """
+        log_variance = self.log_variance.expand(mean.shape)
+        if self.networks:
+            inputs = torch.cat([x.float(), mean.float()], dim=1)
+            found = [_log_variances(network, inputs) for network in self.networks]
+            log_variance = self._mixed(torch.stack(found).mean(dim=0))
+        return torch.sqrt(self.own * log_variance.exp() + self.of_spread * spread.double() ** 2)
+
+    def _mixed(self, logs: torch.Tensor) -> torch.Tensor:
+        bounded = torch.minimum(torch.maximum(logs, self.bounds[0]), self.bounds[1])
+        return self.belief * bounded + self.log_variance
+
+    def standard_deviation(self, sigma: torch.Tensor) -> torch.Tensor:
+        """Return the standard deviation of the error (N, K) for the local scale."""
+        return sigma * torch.sqrt((self.scores**2).mean(dim=0))
+
+    def quantile(self, level: float) -> torch.Tensor:
+        """Return the quantile (K,) of error over sigma; conformal, so outside of the sample's own.
+
+        Beyond the last score its tail is taken as a normal one.
+        """
+        n = len(self.scores)
+        rank = (n + 1) * level
+        # Away from the middle, where the next score is taken.
+        index = math.floor(rank + 1e-9) if level < 0.5 else math.ceil(rank - 1e-9)
+        if 1 <= index <= n:
+            return self.scores[index - 1]
+        last = self.scores[0 if level < 0.5 else -1]
+        return last * norm.ppf(level) / norm.ppf(1 / (n + 1) if level < 0.5 else n / (n + 1))
+
+    @classmethod
+    def fit(
+        cls, held_out: HeldOutErrors, *, n_members: int, seed: int, n_threads: int, local: bool
+    ) -> ErrorBars:
+        """Learn from errors for rows held out.
+
+        Parameters
+        ----------
+        held_out : HeldOutErrors
+        n_members : int
+            M.
+        seed : int
+            Decides folds, weights and order.
+        n_threads : int
+            How many networks are trained at once.
+        local : bool
+            Whether the variance is learnt as a function of the inputs.
+        """
+        errors, weight = held_out.errors, held_out.weight
+        n_outputs = errors.shape[1]
+        square = _mean(errors**2, weight)
+        variance_of_members = held_out.member_variance()
+        rng = np.random.default_rng(seed)
+        if len(errors) > _MOST_PAIRS:
+            held_out = held_out.take(rng.permutation(len(errors))[:_MOST_PAIRS])
+        scale = np.sqrt(np.maximum(square, np.finfo(float).tiny))
+        networks, logs = [], None
+        if local and len(held_out.errors) >= _FEWEST_PAIRS:
+            networks, logs = _learn_variance(held_out, scale, rng, n_threads)
+        bars = cls(held_out.X.shape[1], n_outputs, 0)
+        bars.networks = nn.ModuleList(networks)
+        bars.log_variance = torch.from_numpy(2 * np.log(scale))
+        log_variance = np.broadcast_to(2 * np.log(scale), held_out.errors.shape)
+        if logs is not None:
+            belief = _choose_belief(held_out.errors / scale, logs)
+            bars.belief = torch.tensor(belief, dtype=torch.float64)
+            bars.bounds = torch.from_numpy(np.stack([logs.min(axis=0), logs.max(axis=0)]))
+            log_variance = log_variance + belief * logs
+            if belief == 0:
+                bars.networks = nn.ModuleList()
+        variance = np.exp(log_variance)
+        scores = held_out.errors / np.sqrt(variance)
+        bars.scores = torch.from_numpy(_thinned(scores, held_out.weight))
+        gain = 1 - (1 - 1 / n_members) * variance_of_members / np.maximum(square, 1e-300)
+        typical = gain * _mean(variance, held_out.weight)
+        share = np.minimum(_MOST_SPREAD, variance_of_members / np.maximum(typical, 1e-300))
+        bars.own = torch.from_numpy((1 - share) * gain)
+        b = share * typical / np.maximum(variance_of_members, 1e-300)
+        bars.of_spread = torch.from_numpy(np.where(variance_of_members > 0, b, 0.0))
+        return bars.eval()
+
+
+# The network of the variance ----------------------------------------------------------------------
+
+
+def _variance_network(n_inputs: int, n_outputs: int, generator: torch.Generator) -> nn.Sequential:
+    """Return a network of inputs and predictions, (N, D + K) to (N, 2 K): means 0, and logarithms.
+
+    The means are zeros by a last layer that is not trained, for errors are about 0 anyway.
+    """
+    body = mlp(
+        n_inputs + n_outputs,
+        _HIDDEN,
+        n_outputs,
+        activation="silu",
+        initialization="torch",
+        generator=generator,
+    )
+    end = nn.Linear(n_outputs, 2 * n_outputs, bias=False, device="meta")
+    end.weight = nn.Parameter(
+        torch.cat([torch.zeros(n_outputs, n_outputs), torch.eye(n_outputs)]), requires_grad=False
+    )
+    last: Any = body[-1]
+    with torch.no_grad():
+        last.weight.mul_(0.1)  # the variance begins as nearly constant
+        last.bias.zero_()
+    return nn.Sequential(*body, end)
+
+
+def _log_variances(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    return predict(network, inputs).chunk(2, dim=1)[1].double()
+
+
+def _learn_variance(
+    held_out: HeldOutErrors, scale: np.ndarray, rng: np.random.Generator, n_threads: int
+) -> tuple[list[nn.Module], np.ndarray]:
+    """Return a network for each fold, and logarithms (R, K) for the rows of its fold."""
+    inputs = np.hstack([held_out.X, held_out.outputs]).astype(np.float32)
+    errors = (held_out.errors / scale).clip(-_GREATEST_ERROR, _GREATEST_ERROR).astype(np.float32)
+    # The pairs of a row belong to one fold, or the one would tell of the other.
+    _, number = np.unique(held_out.rows, return_inverse=True)
+    fold = rng.permutation(number.max() + 1)[number] % _N_FOLDS
+    seeds = [int(seed) for seed in rng.integers(2**32, size=_N_FOLDS)]
+    n_inputs, n_outputs = held_out.X.shape[1], errors.shape[1]
+    logs = np.zeros(errors.shape)
+
+    def work(k: int) -> nn.Module:
+        generator = torch.Generator().manual_seed(seeds[k])
+        network = _variance_network(n_inputs, n_outputs, generator)
+        rows, others = fold != k, fold == k
+        trained = [p for p in network.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=0.01, betas=(0.9, 0.95), weight_decay=0.1)
+        n_rows, batch_size = int(rows.sum()), int(min(256, max(32, rows.sum() // 20)))
+        epochs = int(min(_MOST_EPOCHS, max(5, _ROWS_SEEN // n_rows)))
+        n_steps = epochs * -(-n_rows // batch_size)
+        weight = held_out.weight
+        train(
+            network,
+            inputs[rows],
+            errors[rows],
+            sample_weight=None if weight is None else weight[rows],
+            X_val=inputs[others],
+            y_val=errors[others],
+            sample_weight_val=None if weight is None else weight[others],
+            loss="gaussian",
+            optimizer=optimizer,
+            scheduler=LambdaLR(optimizer, lambda step: max(0.0, 1 - step / n_steps)),
+            scheduler_step="batch",
+            epochs=epochs,
+            batch_size=min(batch_size, n_rows),
+            patience=max(10, epochs // 4),
+            random_state=generator,
+            device="cpu",
+            n_threads=1,
+        )
+        logs[others] = _log_variances(network, torch.from_numpy(inputs[others])).numpy()
+        return network
+
+    crew = Crew(_N_FOLDS, n_threads)
+    networks = crew.run(work)
+    if crew.interrupted:
+        raise KeyboardInterrupt
+    return networks, logs
+
+
+def _choose_belief(errors: np.ndarray, logs: np.ndarray) -> float:
+    """Return how much of the logarithms to believe: where the log-likelihood is greatest.
+
+    ``errors`` (R, K) are of root mean square 1; each belief is given its best constant.
+    """
+    likelihoods = []
+    for belief in _BELIEFS:
+        squares = errors**2 * np.exp(-belief * logs)
+        likelihoods.append(-(belief * logs + np.log(squares.mean(axis=0))).mean())
+    return _BELIEFS[int(np.argmax(likelihoods))]
+
+
+def _mean(values: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    return np.average(values, axis=0, weights=weight)
+
+
+def _thinned(scores: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Return the scores of each output sorted, (Q, K); of many or weighted ones their quantiles."""
+    if weight is None and len(scores) <= _MOST_SCORES:
+        return np.sort(scores, axis=0)
+    weight = np.ones(len(scores)) if weight is None else weight
+    n = int(min(_MOST_SCORES, max(1, weight.sum() ** 2 / (weight**2).sum())))
+    levels = (np.arange(n) + 0.5) / n
+    columns = []
+    for column in scores.T:
+        order = np.argsort(column, kind="stable")
+        reached = (np.cumsum(weight[order]) - weight[order] / 2) / weight.sum()
+        columns.append(np.interp(levels, reached, column[order]))
+    return np.column_stack(columns)
