@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import norm
+from scipy.stats import t as student_t
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -106,7 +106,7 @@ class ErrorBars(nn.Module):
     n_inputs, n_outputs : int
         D, K.
     n_networks : int, default=0
-        Networks of the variance, whose logarithms are averaged.
+        Networks of the variance, which is the mean of theirs.
     n_scores : int, default=1
         Scores that are kept.
 
@@ -154,16 +154,15 @@ class ErrorBars(nn.Module):
         mean, spread : Tensor of shape (N, K)
             What the ensemble gives for them.
         """
-        log_variance = self.log_variance.expand(mean.shape)
+        variance = self.log_variance.exp().expand(mean.shape)
         if self.networks:
             inputs = torch.cat([x.float(), mean.float()], dim=1)
-            found = [_log_variances(network, inputs) for network in self.networks]
-            log_variance = self._mixed(torch.stack(found).mean(dim=0))
-        return torch.sqrt(self.own * log_variance.exp() + self.of_spread * spread.double() ** 2)
-
-    def _mixed(self, logs: torch.Tensor) -> torch.Tensor:
-        bounded = torch.minimum(torch.maximum(logs, self.bounds[0]), self.bounds[1])
-        return self.belief * bounded + self.log_variance
+            logs = torch.stack([_log_variances(network, inputs) for network in self.networks])
+            bounded = torch.minimum(torch.maximum(logs, self.bounds[0]), self.bounds[1])
+            # The mean of the variances, not of their logarithms, is as great as the variance of
+            # one network, with which the scores were made.
+            variance = variance * torch.exp(self.belief * bounded).mean(dim=0)
+        return torch.sqrt(self.own * variance + self.of_spread * spread.double() ** 2)
 
     def standard_deviation(self, sigma: torch.Tensor) -> torch.Tensor:
         """Return the standard deviation of the error (N, K) for the local scale."""
@@ -172,7 +171,7 @@ class ErrorBars(nn.Module):
     def quantile(self, level: float) -> torch.Tensor:
         """Return the quantile (K,) of error over sigma; conformal, so outside of the sample's own.
 
-        Beyond the last score its tail is taken as a normal one.
+        Beyond the last score it is that of Student's t of Q degrees of freedom, if that is farther.
         """
         n = len(self.scores)
         rank = (n + 1) * level
@@ -180,8 +179,30 @@ class ErrorBars(nn.Module):
         index = math.floor(rank + 1e-9) if level < 0.5 else math.ceil(rank - 1e-9)
         if 1 <= index <= n:
             return self.scores[index - 1]
-        last = self.scores[0 if level < 0.5 else -1]
-        return last * norm.ppf(level) / norm.ppf(1 / (n + 1) if level < 0.5 else n / (n + 1))
+        tail = float(student_t.ppf(level, n)) * torch.sqrt((self.scores**2).mean(dim=0))
+        is_low = level < 0.5
+        return torch.minimum(self.scores[0], tail) if is_low else torch.maximum(self.scores[-1], tail)
+
+    @classmethod
+    def from_state(
+        cls, n_inputs: int, n_outputs: int, state: dict[str, torch.Tensor]
+    ) -> ErrorBars:
+        """Make error bars of their ``state_dict()``.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            If it is none, or of other sizes.
+        """
+        n_networks = len({name.split(".")[1] for name in state if name.startswith("networks.")})
+        n_scores = len(state["scores"]) if "scores" in state else 0
+        if n_networks > _N_FOLDS or n_scores < 1 or not all(
+            bool(torch.isfinite(value).all()) for value in state.values()
+        ):
+            raise ValueError("its error bars are damaged")
+        bars = cls(n_inputs, n_outputs, n_networks, n_scores)
+        bars.load_state_dict(state)
+        return bars.eval()
 
     @classmethod
     def fit(

@@ -1,6 +1,7 @@
 """The model file: one ``*.linnet`` in the safetensors format, tensors plus JSON in its header.
 
-Tensors are named ``module.<name in the state_dict>`` and ``rows.<part>`` (row numbers of a split).
+Tensors are named ``module.<name in the state_dict>``, ``error_bars.<name in the state_dict>`` and
+``rows.<part>`` (row numbers of a split).
 The header's entry ``linnet`` holds the rest as JSON. A file is data: reading one runs nothing.
 """
 
@@ -22,6 +23,12 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from linnet import losses
+from linnet.ensemble import EnsembleClassifier, EnsembleRegressor
+from linnet.ensemble.fitting import EnsembleEstimator
+from linnet.ensemble.members import parameter_shapes
+from linnet.ensemble.members import build as build_member
+from linnet.ensemble.settings import Settings
+from linnet.error_bars import ErrorBars
 from linnet.estimators import MLPClassifier, MLPRegressor, ModuleClassifier, ModuleRegressor
 from linnet.estimators.fitting import NetworkEstimator
 from linnet.estimators.mlp import Perceptron
@@ -29,12 +36,21 @@ from linnet.estimators.parameters import check_parameters
 from linnet.estimators.targets import ClassTarget, RegressionTarget
 from linnet.history import History
 from linnet.model_format import damaged, pack, unpack
+from linnet.network import Ensemble
 from linnet.table import Columns
 from linnet.training import TrainingState, versions
 from linnet.whole_file import check_writable, whole_file
 
 ESTIMATORS: dict[str, type[NetworkEstimator]] = {
-    cls.__name__: cls for cls in (MLPRegressor, MLPClassifier, ModuleRegressor, ModuleClassifier)
+    cls.__name__: cls
+    for cls in (
+        EnsembleRegressor,
+        EnsembleClassifier,
+        MLPRegressor,
+        MLPClassifier,
+        ModuleRegressor,
+        ModuleClassifier,
+    )
 }
 _TARGETS = {cls.kind: cls for cls in (RegressionTarget, ClassTarget)}
 
@@ -54,7 +70,7 @@ def save(
 
     Parameters
     ----------
-    estimator : MLPRegressor, MLPClassifier, ModuleRegressor or ModuleClassifier
+    estimator : EnsembleRegressor, MLPRegressor, ModuleRegressor or one of the classifiers
         Fitted. Of a module of your own the weights are kept, not its code.
     path : str or path
         File to write, such as ``model.linnet``.
@@ -124,7 +140,7 @@ def load(path: str | os.PathLike[str], module: nn.Module | None = None) -> Any:
 
     Returns
     -------
-    MLPRegressor, MLPClassifier, ModuleRegressor or ModuleClassifier
+    EnsembleRegressor, MLPRegressor, ModuleRegressor or one of the classifiers
         Fitted; ``card_`` holds the card.
 
     Raises
@@ -153,21 +169,25 @@ def load(path: str | os.PathLike[str], module: nn.Module | None = None) -> Any:
     name = description.get("estimator")
     if not isinstance(name, str) or name not in ESTIMATORS:
         raise damaged(path, f"an estimator {str(name)[:40]!r} is not known")
-    if issubclass(ESTIMATORS[name], Perceptron) and module is not None:
+    has_own_network = issubclass(ESTIMATORS[name], Perceptron | EnsembleEstimator)
+    if has_own_network and module is not None:
         raise ValueError(f"{path} holds an {name}, which needs no module. Write linnet.load(path).")
-    if not issubclass(ESTIMATORS[name], Perceptron) and not isinstance(module, nn.Module):
+    if not has_own_network and not isinstance(module, nn.Module):
         raise ValueError(
             f"{path} holds the weights of a module of your own. Give an instance of its class: "
             "linnet.load(path, module=MyNet())."
         )
     try:
         estimator, dropped = _estimator(description, tensors, module)
-        network = _network(estimator, tensors, module)
+        network = _network(estimator, description, tensors, module)
         _make_ready(estimator)
+        _read_error_bars(estimator, tensors)
     except _FAULTS as fault:
         raise damaged(path, str(fault).splitlines()[0] if str(fault) else repr(fault)) from fault
     _fill(network, tensors, path)
     estimator.module_ = network.eval()
+    if isinstance(estimator, EnsembleClassifier):
+        estimator.temperature_ = float(network.temperature)
     if dropped:
         warnings.warn(
             f"{path} cannot hold {' and '.join(dropped)}, which {'were' if dropped[1:] else 'was'} "
@@ -216,7 +236,9 @@ _FAULTS = (
 
 def _tensors(estimator: NetworkEstimator) -> dict[str, torch.Tensor]:
     """Return what the file keeps as tensors: the module's state, and rows of the split."""
-    tensors = {}
+    bars = getattr(estimator, "error_bars_", None)
+    state = {} if bars is None else bars.state_dict()
+    tensors = {f"error_bars.{name}": value.contiguous().clone() for name, value in state.items()}
     for name, value in estimator.module_.state_dict().items():
         if not isinstance(value, torch.Tensor):
             raise TypeError(
@@ -235,6 +257,10 @@ def _describe(estimator: NetworkEstimator) -> dict[str, Any]:
     history["split"] = {}  # kept as tensors
     parameters, scores = list(estimator.module_.parameters()), estimator.validation_scores_
     names = getattr(estimator, "feature_names_in_", None)
+    ensemble = {}
+    if isinstance(estimator, EnsembleEstimator):
+        histories = [history.to_dict() for history in estimator.histories_]
+        ensemble = {"settings": estimator.settings_.to_dict(), "histories": histories}
     return {
         "estimator": type(estimator).__name__,
         "parameters": {
@@ -246,6 +272,7 @@ def _describe(estimator: NetworkEstimator) -> dict[str, Any]:
             "n_outputs": estimator.target_.n_outputs,
             "n_parameters": sum(p.numel() for p in parameters),
         },
+        **ensemble,
         "columns": estimator.columns_.to_dict(),
         "target": estimator.target_.to_dict(),
         "history": history,
@@ -362,9 +389,14 @@ def _row_numbers(rows: torch.Tensor) -> list[int]:
 
 
 def _network(
-    estimator: Any, tensors: dict[str, torch.Tensor], module: nn.Module | None
+    estimator: Any,
+    description: dict[str, Any],
+    tensors: dict[str, torch.Tensor],
+    module: nn.Module | None,
 ) -> nn.Module:
     """Return the network, not filled yet, in the precision of the file's weights."""
+    if isinstance(estimator, EnsembleEstimator):
+        return _ensemble(estimator, description, tensors)
     if module is None:
         # Sizes are compared before the network takes memory.
         target, n_inputs = estimator.target_, estimator.columns_.n_features
@@ -384,6 +416,41 @@ def _network(
         if name.startswith("module.") and tensor.is_floating_point()
     }
     return module.to(dtype=dtypes.pop()) if len(dtypes) == 1 else module
+
+
+def _ensemble(
+    estimator: Any, description: dict[str, Any], tensors: dict[str, torch.Tensor]
+) -> nn.Module:
+    """Return the members of an ensemble, not filled yet, and set what it keeps besides."""
+    estimator.settings_ = settings = Settings.from_dict(description["settings"])
+    estimator.histories_ = [History.from_dict(record) for record in description["histories"]]
+    n_members = len(estimator.histories_)
+    sizes = estimator.columns_.n_features, estimator.target_.n_outputs
+    found = [
+        tuple(tensor.shape)
+        for name, tensor in tensors.items()
+        if name.startswith("module.members.")
+    ]
+    # Sizes are compared before the networks take memory.
+    if n_members == 0 or sorted(found) != sorted(n_members * parameter_shapes(settings, *sizes)):
+        raise ValueError("its weights do not have the sizes that its settings say")
+    members = [build_member(settings, *sizes, torch.Generator()) for _ in range(n_members)]
+    ensemble = Ensemble(members, estimator._link(estimator.target_))
+    return ensemble.to(getattr(torch, estimator.dtype))
+
+
+def _read_error_bars(estimator: Any, tensors: dict[str, torch.Tensor]) -> None:
+    """Set what a regressor knows of its errors, where the file holds it."""
+    state = {
+        name.removeprefix("error_bars."): value
+        for name, value in tensors.items()
+        if name.startswith("error_bars.")
+    }
+    if state:
+        n_inputs, n_outputs = estimator.columns_.n_features, estimator.target_.n_outputs
+        estimator.error_bars_ = ErrorBars.from_state(n_inputs, n_outputs, state)
+    elif isinstance(estimator, EnsembleRegressor):
+        raise ValueError("its error bars are missing")
 
 
 def _fill(network: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,16 @@ def build(
         generator=generator,
     )
     return nn.Sequential(*layers, *network)
+
+
+def parameter_shapes(settings: Settings, n_inputs: int, n_outputs: int) -> list[tuple[int, ...]]:
+    """Return the shapes of a member's parameters, without making it."""
+    n_waves = settings.n_frequencies
+    shapes: list[tuple[int, ...]] = [(n_inputs, n_waves)] * 2 if n_waves else []
+    sizes = [n_inputs * (1 + n_waves), *settings.hidden_layer_sizes, n_outputs]
+    for fan_in, fan_out in pairwise(sizes):
+        shapes += [(fan_out, fan_in), (fan_out,)]
+    return shapes
 
 
 # Held-out windows ---------------------------------------------------------------------------------
