@@ -181,12 +181,12 @@ class ErrorBars(nn.Module):
             return self.scores[index - 1]
         tail = float(student_t.ppf(level, n)) * torch.sqrt((self.scores**2).mean(dim=0))
         is_low = level < 0.5
-        return torch.minimum(self.scores[0], tail) if is_low else torch.maximum(self.scores[-1], tail)
+        return (
+            torch.minimum(self.scores[0], tail) if is_low else torch.maximum(self.scores[-1], tail)
+        )
 
     @classmethod
-    def from_state(
-        cls, n_inputs: int, n_outputs: int, state: dict[str, torch.Tensor]
-    ) -> ErrorBars:
+    def from_state(cls, n_inputs: int, n_outputs: int, state: dict[str, torch.Tensor]) -> ErrorBars:
         """Make error bars of their ``state_dict()``.
 
         Raises
@@ -196,8 +196,10 @@ class ErrorBars(nn.Module):
         """
         n_networks = len({name.split(".")[1] for name in state if name.startswith("networks.")})
         n_scores = len(state["scores"]) if "scores" in state else 0
-        if n_networks > _N_FOLDS or n_scores < 1 or not all(
-            bool(torch.isfinite(value).all()) for value in state.values()
+        if (
+            n_networks > _N_FOLDS
+            or n_scores < 1
+            or not all(bool(torch.isfinite(value).all()) for value in state.values())
         ):
             raise ValueError("its error bars are damaged")
         bars = cls(n_inputs, n_outputs, n_networks, n_scores)

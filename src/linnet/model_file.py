@@ -25,8 +25,8 @@ from torch import nn
 from linnet import losses
 from linnet.ensemble import EnsembleClassifier, EnsembleRegressor
 from linnet.ensemble.fitting import EnsembleEstimator
-from linnet.ensemble.members import parameter_shapes
 from linnet.ensemble.members import build as build_member
+from linnet.ensemble.members import parameter_shapes
 from linnet.ensemble.settings import Settings
 from linnet.error_bars import ErrorBars
 from linnet.estimators import MLPClassifier, MLPRegressor, ModuleClassifier, ModuleRegressor
@@ -186,7 +186,7 @@ def load(path: str | os.PathLike[str], module: nn.Module | None = None) -> Any:
         raise damaged(path, str(fault).splitlines()[0] if str(fault) else repr(fault)) from fault
     _fill(network, tensors, path)
     estimator.module_ = network.eval()
-    if isinstance(estimator, EnsembleClassifier):
+    if isinstance(network, Ensemble) and isinstance(estimator, EnsembleClassifier):
         estimator.temperature_ = float(network.temperature)
     if dropped:
         warnings.warn(

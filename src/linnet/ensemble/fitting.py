@@ -190,8 +190,10 @@ def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
         batch_size=first.batch_size,
         has_validation=True,
         versions=first.versions,
-        notes=[f"Chosen for {len(plan.X):,} rows and {plan.X.shape[1]:,} inputs: "
-               f"{len(plan.seeds)} members with {plan.settings.sentence}."],
+        notes=[
+            f"Chosen for {len(plan.X):,} rows and {plan.X.shape[1]:,} inputs: "
+            f"{len(plan.seeds)} members with {plan.settings.sentence}."
+        ],
     )
     curves = {}
     for name in joined.curves:

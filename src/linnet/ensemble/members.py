@@ -6,6 +6,7 @@ Letters: N rows, D inputs, K outputs, M members.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -308,6 +310,8 @@ def train_members(
     if crew.interrupted:
         for member in members:
             member.history.outcome = Outcome.INTERRUPTED
+        if n_at_once > 1:  # else `train` has said so
+            warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=5)
     return members
 
 
@@ -320,4 +324,3 @@ def _is_native(plan: Plan, engine: str, device: Any) -> bool:
 
 def _kind(plan: Plan) -> torch.dtype:
     return plan.dtype if plan.y.dtype.kind == "f" else torch.int64
-

@@ -6,7 +6,7 @@ Letters: N rows, D inputs, K outputs, B rows of a batch.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -84,15 +84,12 @@ class Settings:
         ValueError
             If an entry is missing, unknown or of another type.
         """
-        types = {f.name: type(f.default) for f in fields(cls)}
-        if record.keys() != types.keys():
+        kinds = {name: type(value) for name, value in asdict(cls()).items()}
+        if record.keys() != kinds.keys():
             raise ValueError("its settings are not those of an ensemble")
-        return cls(
-            **{
-                name: tuple(int(size) for size in record[name]) if kind is tuple else kind(value)
-                for (name, kind), value in zip(types.items(), record.values(), strict=True)
-            }
-        )
+        values: dict[str, Any] = {name: kind(record[name]) for name, kind in kinds.items()}
+        values["hidden_layer_sizes"] = tuple(int(size) for size in record["hidden_layer_sizes"])
+        return cls(**values)
 
 
 # Rows that a member sees in all its epochs together, where the user does not say how many epochs.

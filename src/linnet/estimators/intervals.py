@@ -122,7 +122,8 @@ class IntervalMixin:
 
 
 def _check_level(name: str, level: Any, example: Any) -> None:
-    if not isinstance(level, Real) or isinstance(level, bool) or not 0 < level < 1:
+    is_number = isinstance(level, Real) and not isinstance(level, bool)
+    if not is_number or not 0 < float(level) < 1:
         raise ValueError(
             f"{name}={level!r} is not allowed: give a share between 0 and 1, such as "
             f"{name}={example!r}."

@@ -1,0 +1,89 @@
+"""Pieces of work in threads."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+import torch
+
+from linnet.crew import Crew
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 7])
+def test_each_piece_is_done_once_and_comes_in_its_place(n_threads):
+    done = []
+
+    def work(number):
+        done.append(number)
+        return 10 * number
+
+    assert Crew(5, n_threads).run(work) == [0, 10, 20, 30, 40]
+    assert sorted(done) == [0, 1, 2, 3, 4]
+
+
+def test_so_many_pieces_as_there_are_threads_are_at_work_at_once():
+    together = threading.Barrier(3, timeout=10)
+    assert Crew(3, 3).run(lambda number: together.wait() >= 0) == [True] * 3
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_the_first_error_comes_out_and_no_further_piece_is_begun(n_threads):
+    begun = []
+
+    def work(number):
+        begun.append(number)
+        if number == 0:
+            raise OSError("the disk is full")
+        time.sleep(0.01)
+
+    with pytest.raises(OSError, match="the disk is full"):
+        Crew(1000, n_threads).run(work)
+    assert len(begun) < 100
+
+
+def test_an_error_ends_pieces_that_are_at_work():
+    def work(number):
+        if number == 0:
+            raise OSError("the disk is full")
+        while True:  # would never end by itself
+            time.sleep(0.001)
+
+    with pytest.raises(OSError, match="the disk is full"):
+        Crew(2, 2).run(work)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_ctrl_c_ends_every_piece_that_is_at_work(n_threads):
+    ended, threads = [], threading.active_count()
+
+    def work(number):
+        if number == 0:
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            while True:
+                time.sleep(0.001)
+        except KeyboardInterrupt:
+            ended.append(number)
+            raise
+
+    crew = Crew(6, n_threads)
+    assert crew.run(work) == [None] * 6
+    assert crew.interrupted
+    assert sorted(ended) == list(range(n_threads))
+    time.sleep(0.05)
+    assert threading.active_count() <= threads + 1  # the timer's may be ending
+
+
+def test_torchs_number_of_threads_is_left_as_it_was():
+    before = torch.get_num_threads()
+    Crew(4, 2).run(lambda number: torch.set_num_threads(1))
+    found = []
+    thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert torch.get_num_threads() == before
+    assert found == [before]

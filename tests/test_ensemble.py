@@ -1,0 +1,366 @@
+"""Ensembles: scikit-learn's contract, members, rows held out, threads, and what is chosen."""
+
+from __future__ import annotations
+
+import copy
+import os
+import signal
+import threading
+import time
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import linnet
+from linnet import EnsembleClassifier, EnsembleRegressor
+from linnet.ensemble.members import held_out_rows
+from linnet.ensemble.settings import Settings, choose
+from linnet.network import Ensemble, mlp
+
+SMALL = {
+    "hidden_layer_sizes": (16,),
+    "learning_rate_init": 0.02,
+    "max_iter": 40,
+    "random_state": 0,
+}
+# Each row is held out by some members and seen by others; a row that comes twice may be both.
+_HELD_OUT = "two equal rows may be held out by different members, one row of weight 2 is not"
+EXPECTED = {
+    "check_sample_weight_equivalence_on_dense_data": _HELD_OUT,
+    "check_sample_weight_equivalence_on_sparse_data": _HELD_OUT,
+}
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2, 2, (300, 3))
+    return X, np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2] + 0.1 * rng.normal(size=300)
+
+
+@pytest.fixture(scope="module")
+def fitted(table):
+    return EnsembleRegressor(4, **SMALL).fit(*table)
+
+
+# The contract -----------------------------------------------------------------------------------
+
+
+@parametrize_with_checks(
+    [EnsembleRegressor(3, **SMALL), EnsembleClassifier(3, **SMALL)],
+    expected_failed_checks=lambda estimator: EXPECTED,
+)
+def test_scikit_learns_checks_pass(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        check(estimator)
+
+
+def test_an_ensemble_is_searched_like_any_other(table):
+    search = GridSearchCV(
+        EnsembleRegressor(2, **SMALL), {"hidden_layer_sizes": [(2,), (16,)]}, cv=2, n_jobs=2
+    )
+    assert search.fit(*table).best_params_ == {"hidden_layer_sizes": (16,)}
+
+
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was(table, fitted):
+    model = copy.deepcopy(fitted)
+    before = model.predict(table[0])
+    with pytest.raises(ValueError, match="y is constant"):
+        model.fit(table[0], np.ones(300))
+    assert (model.predict(table[0]) == before).all()
+
+
+def test_out_of_range_parameters_are_all_told_at_once(table):
+    with pytest.raises(ValueError) as fault:
+        EnsembleRegressor(0, dropout=2.0, hidden_layer_sizes="wide").fit(*table)
+    told = str(fault.value)
+    assert "The 'n_members' parameter of EnsembleRegressor must be an int in the range" in told
+    assert "The 'dropout' parameter of EnsembleRegressor must be" in told
+    assert "hidden_layer_sizes='wide' is not allowed" in told
+
+
+def test_an_ensemble_has_no_partial_fit_and_says_so_before_a_fit():
+    assert not hasattr(EnsembleRegressor(), "partial_fit")
+    assert not hasattr(EnsembleClassifier(), "partial_fit")
+    with pytest.raises(NotFittedError):
+        EnsembleRegressor().predict_interval([[1.0]])
+
+
+# The members ------------------------------------------------------------------------------------
+
+
+def test_the_mean_is_better_than_each_member(table, fitted):
+    rng = np.random.default_rng(1)
+    X = rng.uniform(-2, 2, (1000, 3))
+    y = np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2]
+    inputs = torch.from_numpy(fitted.columns_.encode_array(X)).float()
+    members = [
+        fitted.target_.decode(member(inputs).detach().numpy()) for member in fitted.module_.members
+    ]
+    errors = [np.mean((predicted - y) ** 2) for predicted in members]
+    assert np.mean((fitted.predict(X) - y) ** 2) < 0.8 * np.mean(errors)
+    assert len({error for error in errors}) == 4
+
+
+def test_the_module_works_without_linnet_and_gives_mean_and_spread(table, fitted):
+    inputs = torch.from_numpy(fitted.columns_.encode_array(table[0])).float()
+    with torch.no_grad():
+        mean, spread = fitted.module_(inputs)
+        members = torch.stack([member(inputs) for member in fitted.module_.members])
+    assert torch.equal(mean, members.mean(dim=0))
+    assert torch.equal(spread, members.std(dim=0))
+    assert fitted.predict(table[0]) == pytest.approx(
+        fitted.target_.decode(mean.numpy()), abs=1e-5
+    )
+
+
+@pytest.mark.parametrize("link", ["identity", "exp", "sigmoid", "softmax"])
+def test_an_ensemble_averages_what_the_link_makes_of_outputs(link):
+    ensemble = Ensemble([mlp(2, (4,), 3) for _ in range(3)], link)
+    ensemble.temperature.fill_(2.0)
+    x = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
+    function = {
+        "identity": lambda z: z,
+        "exp": torch.exp,
+        "sigmoid": torch.sigmoid,
+        "softmax": lambda z: torch.softmax(z, dim=1),
+    }[link]
+    values = torch.stack([function(member(x) / 2) for member in ensemble.members])
+    mean, spread = ensemble(x)
+    assert torch.allclose(mean, values.mean(dim=0))
+    assert torch.allclose(spread, values.std(dim=0))
+
+
+def test_one_member_has_no_spread(table):
+    model = EnsembleRegressor(1, **SMALL).fit(*table)
+    _, spread = model.module_(torch.zeros(2, 3))
+    assert torch.equal(spread, torch.zeros(2, 1))
+    assert np.isfinite(model.predict_interval(table[0])).all()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_the_same_seed_gives_the_same_bits_with_any_number_of_threads(table, fitted, n_threads):
+    model = EnsembleRegressor(4, **SMALL, n_threads=n_threads).fit(*table)
+    for mine, other in zip(
+        model.module_.state_dict().values(), fitted.module_.state_dict().values(), strict=True
+    ):
+        assert torch.equal(mine, other)
+    assert (model.predict_interval(table[0]) == fitted.predict_interval(table[0])).all()
+    assert model.history_.seed == fitted.history_.seed == 0
+
+
+def test_members_that_pytorch_trains_come_one_after_another(table):
+    model = EnsembleRegressor(2, **{**SMALL, "max_iter": 3}, engine="torch").fit(*table)
+    assert model.history_.engine == "torch"
+    assert model.history_.engine_reason == "engine='torch' was asked for."
+
+
+def test_global_generators_and_threads_are_left_as_they_were(table):
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    n_threads = torch.get_num_threads()
+    EnsembleRegressor(3, **SMALL).fit(*table)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert (np.random.get_state()[1] == numpy_state).all()
+    assert torch.get_num_threads() == n_threads
+
+
+def test_the_history_holds_the_means_of_the_members_curves(fitted):
+    histories, joined = fitted.histories_, fitted.history_
+    assert len(histories) == 4 and joined.n_rows == 300
+    assert joined.n_epochs == max(history.n_epochs for history in histories)
+    first = [history.validation_loss[0] for history in histories]
+    assert joined.validation_loss[0] == pytest.approx(np.mean(first))
+    assert joined.notes == [
+        "Chosen for 300 rows and 3 inputs: 4 members with 8 cosines of each input, hidden layers "
+        "16, silu; adamw, batches of 32, at most 40 epochs."
+    ]
+    assert len({history.seed for history in histories}) == 4
+
+
+def test_weights_of_rows_are_heard(table):
+    X, y = table
+    weight = (X[:, 0] > 0).astype(float)
+    model = EnsembleRegressor(4, **SMALL)
+    ignored = clone(model).fit(X, np.where(weight > 0, y, 1e6), sample_weight=weight)
+    assert (clone(model).fit(X[weight > 0], y[weight > 0]).predict(X) == ignored.predict(X)).all()
+    doubled = clone(model).fit(X, np.where(weight > 0, 1.0, y), sample_weight=1 + 1000 * weight)
+    assert np.abs(doubled.predict(X[weight > 0]) - 1).mean() < 0.05
+
+
+# Rows held out ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n_rows", "n_members"), [(20, 8), (101, 8), (5000, 8), (100, 4), (7, 16)])
+def test_every_row_is_held_out_and_some_twice(n_rows, n_members):
+    windows = held_out_rows(n_rows, n_members, seed=0)
+    counts = np.bincount(np.concatenate(windows), minlength=n_rows)
+    assert len(windows) == n_members
+    assert counts.min() >= 1 and counts.max() >= (2 if n_members > 4 else 1)
+    assert max(len(window) for window in windows) <= max(1, round(0.25 * n_rows))
+    assert counts.sum() <= 2 * n_rows + 300 + n_members
+
+
+def test_classes_are_held_out_in_proportion():
+    classes = np.repeat([0, 1, 2], [800, 160, 40])
+    for window in held_out_rows(1000, 8, seed=0, classes=classes):
+        shares = np.bincount(classes[window]) / len(window)
+        assert shares == pytest.approx([0.8, 0.16, 0.04], abs=0.02)
+
+
+def test_out_of_fold_predictions_come_from_members_that_were_not_trained_on_the_row(table, fitted):
+    X, y = table
+    assert fitted.oof_prediction_.shape == y.shape
+    inputs = torch.from_numpy(fitted.columns_.encode_array(X)).float()
+    seeds = np.random.SeedSequence(0).generate_state(6).tolist()
+    windows = held_out_rows(300, 4, seeds[-1])
+    expected = np.zeros((4, 300))
+    expected[:] = np.nan
+    for m, window in enumerate(windows):
+        with torch.no_grad():
+            outputs = fitted.module_.members[m](inputs[window]).numpy()
+        expected[m, window] = fitted.target_.decode(outputs)
+    assert fitted.oof_prediction_ == pytest.approx(np.nanmean(expected, axis=0), abs=1e-5)
+    # Of rows that were trained on, a network knows more than of others.
+    assert np.mean((fitted.predict(X) - y) ** 2) < np.mean((fitted.oof_prediction_ - y) ** 2)
+
+
+# Classes ----------------------------------------------------------------------------------------
+
+
+def test_iris_is_learnt_with_probabilities_that_sum_to_1():
+    X, y = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    model = EnsembleClassifier(4, **SMALL).fit(X, names)
+    assert model.score(X, names) > 0.95
+    assert model.predict_proba(X).sum(axis=1) == pytest.approx(np.ones(150))
+    mean, _ = model.module_(torch.from_numpy(model.columns_.encode_array(X)).float())
+    assert mean.detach().numpy() == pytest.approx(model.predict_proba(X), abs=1e-5)
+    assert model.oof_probabilities_.shape == (150, 3)
+    assert (names[:3] == model.classes_[model.oof_probabilities_[:3].argmax(axis=1)]).all()
+
+
+def test_two_classes_and_multilabel_targets():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    y = (X > 0).astype(int)
+    two = EnsembleClassifier(3, **SMALL).fit(X, y[:, 0])
+    several = EnsembleClassifier(3, **SMALL).fit(X, y)
+    assert two.score(X, y[:, 0]) > 0.95 and several.score(X, y) > 0.9
+    assert two.predict_proba(X).shape == several.predict_proba(X).shape == (200, 2)
+    assert two.oof_probabilities_.shape == (200, 2)
+
+
+def test_the_temperature_makes_probabilities_of_noisy_labels_true():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(1400, 3))
+    y = (rng.uniform(size=1400) < 1 / (1 + np.exp(-1.5 * X[:, 0]))).astype(int)
+    # Without weight decay and with far more weights than rows, members are too sure.
+    model = EnsembleClassifier(
+        6, hidden_layer_sizes=(64, 64), alpha=0.0, max_iter=60, random_state=0
+    ).fit(X[:400], y[:400])
+    truth = 1 / (1 + np.exp(-1.5 * X[400:, 0]))
+    p = model.predict_proba(X[400:])[:, 1]
+    slope = np.polyfit(np.log(p / (1 - p)), np.log(truth / (1 - truth)), 1)[0]
+    assert 0.75 < slope < 1.35
+    model.module_.temperature.fill_(0.3)
+    sure = model.predict_proba(X[400:])[:, 1].clip(1e-7, 1 - 1e-7)
+    worse = np.polyfit(np.log(sure / (1 - sure)), np.log(truth / (1 - truth)), 1)[0]
+    assert worse < slope / 2
+
+
+# What is chosen ---------------------------------------------------------------------------------
+
+
+def test_what_the_user_sets_is_kept_and_the_rest_is_chosen():
+    given = choose(500, 4, 1, hidden_layer_sizes=(7,), alpha="auto", max_iter=3)
+    assert (given.hidden_layer_sizes, given.max_iter, given.alpha) == ((7,), 3, Settings.alpha)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_inputs"), [(1, 1), (20, 1), (20, 1000), (10**6, 1), (10**6, 1000), (10**7, 30)]
+)
+def test_time_and_memory_are_bounded_at_every_size(n_rows, n_inputs):
+    settings = choose(n_rows, n_inputs, 1)
+    assert 1 <= settings.batch_size <= min(n_rows, 1024)
+    assert settings.max_iter * n_rows <= max(10_000_000, 5 * n_rows)
+    assert n_inputs * settings.n_frequencies * settings.hidden_layer_sizes[0] <= 200_000
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 5, 20])
+def test_few_rows_are_enough(n_rows):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(n_rows, 2)), rng.normal(size=n_rows)
+    model = EnsembleRegressor(**{**SMALL, "max_iter": 5}).fit(X, y)
+    low, high = model.predict_interval(X).T
+    assert np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()
+
+
+def test_more_inputs_than_rows_are_no_fault():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 1000))
+    model = EnsembleRegressor(2, max_iter=5, random_state=0).fit(X, X[:, 0])
+    assert model.settings_.n_frequencies == 0
+    assert np.isfinite(model.predict_interval(X)).all()
+
+
+# Ctrl-C and time --------------------------------------------------------------------------------
+
+
+def fit_and_press(model, X, y, seconds):
+    """Press Ctrl-C so many seconds after the fit has begun; return how long it then took."""
+    sent = []
+
+    def send():
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(seconds, send)
+    timer.start()
+    try:
+        with pytest.warns(ConvergenceWarning, match="The training was interrupted"):
+            model.fit(X, y)
+    finally:
+        timer.join()
+    return time.monotonic() - sent[0]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_ctrl_c_ends_all_members_and_keeps_their_best_weights(table, n_threads):
+    settings = {**SMALL, "max_iter": 10**6, "learning_rate_init": 1e-5}
+    model = EnsembleRegressor(6, **settings, n_threads=n_threads)
+    threads = threading.active_count()
+    assert fit_and_press(model, *table, 1.5) < 1.0
+    assert model.history_.outcome is linnet.Outcome.INTERRUPTED
+    assert 1 <= len(model.module_.members) <= n_threads  # the others had not begun
+    assert np.isfinite(model.predict_interval(table[0])).all()
+    assert threading.active_count() <= threads
+
+
+def test_ctrl_c_before_any_epoch_leaves_the_estimator_as_it_was():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300_000, 20)).astype(np.float32)
+    model = EnsembleRegressor(4, hidden_layer_sizes=(256, 256), random_state=0)
+    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, X[:, 0])
+    timer.join()
+    assert not hasattr(model, "module_")
+
+
+def test_max_time_is_shared_by_all_members(table):
+    settings = {**SMALL, "max_iter": 10**6, "learning_rate_init": 1e-5}
+    model = EnsembleRegressor(6, **settings, max_time=1.5, n_threads=2)
+    started = time.monotonic()
+    model.fit(*table)
+    assert time.monotonic() - started < 4
+    assert model.history_.outcome is linnet.Outcome.TIME_UP
+    assert len(model.module_.members) == 6
