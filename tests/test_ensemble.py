@@ -117,9 +117,7 @@ def test_the_module_works_without_linnet_and_gives_mean_and_spread(table, fitted
         members = torch.stack([member(inputs) for member in fitted.module_.members])
     assert torch.equal(mean, members.mean(dim=0))
     assert torch.equal(spread, members.std(dim=0))
-    assert fitted.predict(table[0]) == pytest.approx(
-        fitted.target_.decode(mean.numpy()), abs=1e-5
-    )
+    assert fitted.predict(table[0]) == pytest.approx(fitted.target_.decode(mean.numpy()), abs=1e-5)
 
 
 @pytest.mark.parametrize("link", ["identity", "exp", "sigmoid", "softmax"])

@@ -251,7 +251,9 @@ class ErrorBars(nn.Module):
         bars.scores = torch.from_numpy(_thinned(scores, held_out.weight))
         gain = 1 - (1 - 1 / n_members) * variance_of_members / np.maximum(square, 1e-300)
         typical = gain * _mean(variance, held_out.weight)
-        share = np.minimum(_MOST_SPREAD, variance_of_members / np.maximum(typical, 1e-300))
+        # A single member has no spread.
+        most = _MOST_SPREAD if n_members > 1 else 0.0
+        share = np.minimum(most, variance_of_members / np.maximum(typical, 1e-300))
         bars.own = torch.from_numpy((1 - share) * gain)
         b = share * typical / np.maximum(variance_of_members, 1e-300)
         bars.of_spread = torch.from_numpy(np.where(variance_of_members > 0, b, 0.0))
