@@ -107,7 +107,7 @@ def test_the_mean_is_better_than_each_member(table, fitted):
     ]
     errors = [np.mean((predicted - y) ** 2) for predicted in members]
     assert np.mean((fitted.predict(X) - y) ** 2) < 0.8 * np.mean(errors)
-    assert len({error for error in errors}) == 4
+    assert len(set(errors)) == 4
 
 
 def test_the_module_works_without_linnet_and_gives_mean_and_spread(table, fitted):
@@ -162,11 +162,11 @@ def test_members_that_pytorch_trains_come_one_after_another(table):
 
 
 def test_global_generators_and_threads_are_left_as_they_were(table):
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     n_threads = torch.get_num_threads()
     EnsembleRegressor(3, **SMALL).fit(*table)
     assert torch.equal(torch.get_rng_state(), torch_state)
-    assert (np.random.get_state()[1] == numpy_state).all()
+    assert (np.random.get_state()[1] == numpy_state).all()  # noqa: NPY002
     assert torch.get_num_threads() == n_threads
 
 

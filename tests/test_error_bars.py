@@ -7,8 +7,9 @@ import pytest
 import torch
 from noisy_problems import PROBLEMS
 from scipy.stats import norm, t
+from sklearn.exceptions import ConvergenceWarning
 
-from linnet import EnsembleRegressor
+from linnet import EnsembleRegressor, MLPRegressor, ModuleRegressor
 from linnet.error_bars import ErrorBars, HeldOutErrors
 
 SMALL = {"hidden_layer_sizes": (32,), "learning_rate_init": 0.02, "max_iter": 50}
@@ -241,3 +242,54 @@ def test_the_network_of_the_variance_begins_constant_and_says_nothing_of_means()
     means, logarithms = outputs.chunk(2, dim=1)
     assert torch.equal(means, torch.zeros(50, 2))
     assert logarithms.abs().max() < 0.2
+
+
+# One network ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["X_val", "early_stopping"])
+def test_one_network_with_validation_rows_has_intervals_of_one_width(given):
+    shares = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        X, y, _ = PROBLEMS["homoscedastic"](rng, 500)
+        model = MLPRegressor(
+            (32,), "silu", learning_rate_init=0.01, max_iter=60, random_state=seed,
+            learning_rate="one_cycle", early_stopping=not given, validation_fraction=0.3,
+        )  # fmt: skip
+        if given:
+            model.fit(X[:350], y[:350], X_val=X[350:], y_val=y[350:])
+        else:
+            model.fit(X, y)
+        X, y, _ = PROBLEMS["homoscedastic"](rng, 2000)
+        intervals = model.predict_interval(X)
+        shares.append(share_inside(intervals, y).mean())
+        widths = np.diff(intervals)
+        assert widths == pytest.approx(np.full((2000, 1), widths[0]))
+        mean, std = model.predict(X, return_std=True)
+        assert std.mean() == pytest.approx(np.std(y - mean), rel=0.25)
+    assert 0.86 < np.mean(shares) < 0.94
+
+
+def test_a_module_of_ones_own_has_intervals_too():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 2))
+    model = ModuleRegressor(torch.nn.Linear(2, 1), early_stopping=True, random_state=0, max_iter=30)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, X[:, 0])
+    assert model.predict_interval(X).shape == (100, 2)
+
+
+def test_without_validation_rows_it_is_told_what_is_missing():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 1))
+    model = MLPRegressor((4,), solver="lbfgs", random_state=0)
+    model.fit(X, X.ravel(), X_val=X, y_val=X.ravel()).predict_interval(X)
+    model.fit(X, X.ravel())
+    with pytest.raises(ValueError) as fault:
+        model.predict_interval(X)
+    assert str(fault.value) == (
+        "This model was fitted without validation rows, so that nothing is known of its errors for "
+        "new rows. Fit it with early_stopping=True, or with X_val and y_val; or use "
+        "EnsembleRegressor, which knows them always."
+    )

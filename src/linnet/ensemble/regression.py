@@ -11,7 +11,7 @@ from linnet.engine.placement import threads
 from linnet.ensemble.fitting import EnsembleEstimator
 from linnet.ensemble.members import Member, Plan
 from linnet.error_bars import ErrorBars, HeldOutErrors
-from linnet.estimators.intervals import IntervalMixin
+from linnet.estimators.intervals import Intervals
 from linnet.estimators.parameters import documented, keep
 from linnet.estimators.regression import Regression
 from linnet.estimators.targets import RegressionTarget
@@ -20,7 +20,7 @@ from linnet.network import Ensemble
 
 
 @documented
-class EnsembleRegressor(IntervalMixin, EnsembleEstimator, Regression):
+class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
     """Many feed-forward networks for numbers, trained side by side: their mean, with error bars.
 
     With nothing set, network and training are chosen from the size of the table, and the choice is

@@ -256,9 +256,15 @@ class NetworkEstimator(BaseEstimator):
             state=state,
         )
         history.seed, history.split = seed, split
+        self._learn_errors(module, target, loss, (inputs_val, y_val, weight_val))
         self.columns_, self.target_, self.module_ = columns, target, module
         self.history_, self._state, self._validation_scores = history, state, scores
         self._fitted_as = self.get_params(deep=False)
+
+    def _learn_errors(
+        self, module: nn.Module, target: Any, loss: losses.Loss, validation: tuple[Any, Any, Any]
+    ) -> None:
+        """Learn from validation rows how far predictions are from the truth, where that is told."""
 
     def _score_keeper(
         self,

@@ -16,7 +16,7 @@ from linnet.error_bars import ErrorBars
 from linnet.estimators.targets import RegressionTarget
 
 
-class IntervalMixin:
+class Intervals:
     """`predict_interval`, `predict_quantiles` and `predict` with a standard deviation."""
 
     target_: RegressionTarget

@@ -84,6 +84,8 @@ class MLPRegressor(Perceptron, NetworkRegressor):
         Loss of the last epoch; least validation loss, or without validation rows training loss.
     validation_scores_, best_validation_score_ : list of float, float
         R² of the validation rows after each epoch, and with the weights kept; None without.
+    error_bars_ : linnet.error_bars.ErrorBars
+        What was learnt from the errors for validation rows; not there without such rows.
     n_iter_, t_ : int
         Epochs trained, and rows seen.
     coefs_, intercepts_ : list of ndarray

@@ -12,7 +12,10 @@ from torch import nn
 
 from linnet import losses
 from linnet.engine.placement import threads
+from linnet.engine.prediction import predict as predict_rows
+from linnet.error_bars import ErrorBars, HeldOutErrors
 from linnet.estimators.fitting import NetworkEstimator, Target
+from linnet.estimators.intervals import Intervals
 from linnet.estimators.scores import r2_scorer
 from linnet.estimators.targets import RegressionTarget, check_regression_target
 
@@ -85,8 +88,32 @@ class Regression(RegressorMixin, NetworkEstimator):
         return tags
 
 
-class NetworkRegressor(Regression):
+class NetworkRegressor(Intervals, Regression):
     """A regressor around one network."""
+
+    def _learn_errors(
+        self, module: nn.Module, target: Any, loss: losses.Loss, validation: tuple[Any, Any, Any]
+    ) -> None:
+        self.__dict__.pop("error_bars_", None)  # of an earlier fit
+        inputs, y, weight = validation
+        if inputs is None:
+            return
+        outputs = predict_rows(module, torch.from_numpy(inputs)).double()
+        predicted = loss.link(outputs).numpy()
+        errors = target.encode(y, "y_val") - predicted
+        held_out = HeldOutErrors(inputs, predicted, errors, np.arange(len(y)), weight)
+        self.error_bars_ = ErrorBars.fit(held_out, n_members=1, seed=0, n_threads=1, local=False)
+
+    def _scaled_errors(self, X: Any) -> tuple[np.ndarray, torch.Tensor]:
+        predicted = Regression.predict(self, X)
+        if not hasattr(self, "error_bars_"):
+            raise ValueError(
+                "This model was fitted without validation rows, so that nothing is known of its "
+                "errors for new rows. Fit it with early_stopping=True, or with X_val and y_val; or "
+                "use EnsembleRegressor, which knows them always."
+            )
+        nothing = torch.zeros(len(predicted), self.target_.n_outputs, dtype=torch.float64)
+        return predicted, self.error_bars_.sigma(nothing, nothing, nothing)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None):
         """Train one epoch on these rows, going on from where the last call stopped.
