@@ -23,6 +23,7 @@ from linnet.cli.options import (
 )
 from linnet.cli.talk import (
     counted,
+    figure,
     print_json,
     print_table,
     say,
@@ -33,6 +34,19 @@ from linnet.cli.talk import (
 from linnet.cli.words import in_shell_words
 
 TASKS = ("regression", "classification")
+# What one network is where the options do not say.
+ONE_NETWORK = {
+    "hidden_layer_sizes": (128, 128),
+    "activation": "silu",
+    "dropout": 0.0,
+    "solver": "adamw",
+    "alpha": 0.01,
+    "batch_size": "auto",
+    "learning_rate": "one_cycle",
+    "learning_rate_init": 0.01,
+    "validation_fraction": 0.15,
+    "n_iter_no_change": float("inf"),
+}
 COLUMN_TYPES = ("number", "category", "boolean", "date", "identifier", "ignore")
 
 
@@ -67,29 +81,54 @@ def fit(
     test_size: Annotated[
         float, typer.Option(help="Fraction of rows held out for the scores; 0 for none.")
     ] = 0.2,
+    members: Annotated[
+        int | None, typer.Option(help="Networks of the ensemble.", show_default="8")
+    ] = None,
     hidden: Annotated[
-        str, typer.Option("--hidden", "--hidden-layer-sizes", help="Neurons of each hidden layer.")
-    ] = "128,128",
-    activation: Annotated[str, typer.Option(help="Activation of the hidden layers.")] = "silu",
+        str | None,
+        typer.Option(
+            "--hidden",
+            "--hidden-layer-sizes",
+            help="Neurons of each hidden layer; of one network, as are the next options.",
+            show_default="128,128",
+        ),
+    ] = None,
+    activation: Annotated[
+        str | None, typer.Option(help="Activation of the hidden layers.", show_default="silu")
+    ] = None,
     loss: Annotated[
         str | None, typer.Option(help="Loss.", show_default="squared_error or log_loss")
     ] = None,
-    dropout: Annotated[float, typer.Option(help="Fraction of hidden activations left out.")] = 0.0,
-    solver: Annotated[str, typer.Option(help="Optimizer.")] = "adamw",
-    alpha: Annotated[float, typer.Option(help="Weight decay.")] = 0.01,
+    dropout: Annotated[
+        float | None,
+        typer.Option(help="Fraction of hidden activations left out.", show_default="0.0"),
+    ] = None,
+    solver: Annotated[str | None, typer.Option(help="Optimizer.", show_default="adamw")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Weight decay.", show_default="0.01")] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Rows of a step.", show_default="32 to 1024, by the rows")
     ] = None,
     learning_rate: Annotated[
-        str, typer.Option(help="Schedule of the learning rate.")
-    ] = "one_cycle",
-    learning_rate_init: Annotated[float, typer.Option(help="Greatest learning rate.")] = 0.01,
+        str | None, typer.Option(help="Schedule of the learning rate.", show_default="one_cycle")
+    ] = None,
+    learning_rate_init: Annotated[
+        float | None, typer.Option(help="Greatest learning rate.", show_default="0.01")
+    ] = None,
     epochs: Annotated[
-        int, typer.Option("--epochs", "--max-iter", help="Greatest number of epochs.")
-    ] = 200,
+        int | None,
+        typer.Option(
+            "--epochs",
+            "--max-iter",
+            help="Greatest number of epochs.",
+            show_default="200, fewer for an ensemble on many rows",
+        ),
+    ] = None,
     validation_fraction: Annotated[
-        float, typer.Option(help="Fraction of the fitted rows that choose the best epoch.")
-    ] = 0.15,
+        float | None,
+        typer.Option(
+            help="Fraction of the fitted rows that choose the best epoch.", show_default="0.15"
+        ),
+    ] = None,
     n_iter_no_change: Annotated[
         int | None,
         typer.Option(help="Stop after so many epochs without improvement.", show_default="never"),
@@ -112,33 +151,35 @@ def fit(
     progress: Progress = True,
     as_json: Json = False,
 ) -> None:
-    """Train a network on a table and write it to a file.
+    """Train networks on a table and write them to a file.
 
-    The scores at the end are on rows that the network never saw, beside two baselines on the same
-    rows.
+    An ensemble of eight networks, chosen from the size of the table, whose predictions have error
+    bars; or one network, exactly as set, if one of the options from --hidden to
+    --n-iter-no-change is given (--loss and --epochs serve both). The scores at the end are on rows
+    that no network ever saw, beside two baselines on the same rows.
 
     Example: linnet fit examples/concrete.csv --target strength_mpa -o concrete.linnet
     """
-    from linnet.cli.fitting import Job, describe_fit, run
+    from linnet.cli.fitting import KINDS, Job, describe_fit, run
     from linnet.cli.writing import check_other_file
-    from linnet.estimators import MLPClassifier, MLPRegressor
     from linnet.estimators.parameters import check_parameters
     from linnet.whole_file import check_writable
 
     output = Path(f"{file.name.split('.')[0]}.linnet") if output is None else output
-    settings: dict[str, Any] = {
-        "hidden_layer_sizes": sizes(hidden),
+    of_one_network = {
+        "hidden_layer_sizes": None if hidden is None else sizes(hidden),
         "activation": activation,
         "dropout": dropout,
         "solver": solver,
         "alpha": alpha,
-        "batch_size": "auto" if batch_size is None else batch_size,
+        "batch_size": batch_size,
         "learning_rate": learning_rate,
         "learning_rate_init": learning_rate_init,
-        "max_iter": epochs,
-        "early_stopping": validation_fraction > 0 and solver != "lbfgs",
         "validation_fraction": validation_fraction,
-        "n_iter_no_change": float("inf") if n_iter_no_change is None else n_iter_no_change,
+        "n_iter_no_change": n_iter_no_change,
+    }
+    of_one_network = {name: value for name, value in of_one_network.items() if value is not None}
+    settings: dict[str, Any] = {
         "max_time": max_time,
         "random_state": seed,
         "column_types": _types(column_types),
@@ -147,12 +188,28 @@ def fit(
         "n_threads": n_threads,
         "verbose": progress,
     }
+    if of_one_network:
+        if members is not None:
+            name = in_shell_words(f"The '{next(iter(of_one_network))}' parameter of fit")
+            raise typer.BadParameter(
+                f"--members {members} asks for an ensemble, and {name} for one network. Leave one "
+                "of them out."
+            )
+        settings |= {**ONE_NETWORK, **of_one_network}
+        settings["max_iter"] = 200 if epochs is None else epochs
+        settings["early_stopping"] = (
+            settings["validation_fraction"] > 0 and settings["solver"] != "lbfgs"
+        )
+    else:
+        settings["n_members"] = 8 if members is None else members
+        settings["max_iter"] = "auto" if epochs is None else epochs
     if loss is not None:
         settings["loss"] = loss
     if not 0 <= test_size < 1:
         raise typer.BadParameter(f"--test-size {test_size:g}: write a fraction from 0 to below 1.")
+    kinds = KINDS["one network" if of_one_network else "ensemble"]
     try:
-        check_parameters((MLPClassifier if loss == "log_loss" else MLPRegressor)(**settings))
+        check_parameters(kinds[loss == "log_loss"](**settings))
     except ValueError as fault:
         raise typer.BadParameter(in_shell_words(str(fault))) from None
     check_writable(output, overwrite=force)
@@ -168,7 +225,7 @@ def fit(
         task=task,
         test_size=test_size,
         settings=settings,
-        has_batch_size=batch_size is not None,
+        is_ensemble=not of_one_network,
         drop_missing_target=drop_missing_target,
         encoding=encoding,
         delimiter=delimiter,
@@ -205,12 +262,20 @@ def _types(given: list[str] | None) -> dict[str, str] | None:
 
 
 def _say_end(document: dict[str, Any], file: Path) -> None:
+    interval = document["interval"]
+    if interval:
+        say(
+            f"Intervals for {interval['coverage']:.0%} hold {interval['inside']:.1%} of the test "
+            f"rows; their mean width is {figure(interval['mean_width'])}."
+        )
+    is_ensemble = document["n_members"] > 1
     say(
-        f"{in_shell_words(document['outcome_sentence'])} Epoch {document['best_epoch']} of "
-        f"{document['n_epochs']:,} was best."
+        f"{in_shell_words(document['outcome_sentence'])} Epoch {document['best_epoch']} "
+        f"of {document['n_epochs']:,} was best{' on average' * is_ensemble}."
     )
+    networks = f"{document['n_members']} networks" if is_ensemble else "Network"
     say(
-        f"Network {document['network']}, {counted(document['n_parameters'], 'parameter')}; "
+        f"{networks} {document['network']}, {counted(document['n_parameters'], 'parameter')}; "
         f"{document['seconds']:.1f} s in all; engine: {document['engine']}."
     )
     model = document["model"]

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from sklearn.base import is_classifier
 
 from linnet.cli import tables
 from linnet.cli.talk import cell, counted, finite, print_table, say
+from linnet.ensemble import EnsembleClassifier, EnsembleRegressor
+from linnet.ensemble.fitting import EnsembleEstimator
 from linnet.estimators import MLPClassifier, MLPRegressor
 from linnet.history import Outcome
 from linnet.model_file import save
@@ -25,6 +28,13 @@ from linnet.report import (
 from linnet.table import Columns
 from linnet.table.values import is_date, is_text, reads_as_marked_number
 
+# For numbers, and for classes.
+KINDS: dict[str, tuple[Any, Any]] = {
+    "ensemble": (EnsembleRegressor, EnsembleClassifier),
+    "one network": (MLPRegressor, MLPClassifier),
+}
+COVERAGE = 0.9
+
 
 @dataclass
 class Job:
@@ -37,7 +47,7 @@ class Job:
     task: str | None
     test_size: float
     settings: dict[str, Any]
-    has_batch_size: bool
+    is_ensemble: bool
     drop_missing_target: bool
     encoding: str
     delimiter: str | None
@@ -54,6 +64,7 @@ class Result:
     n_rows: int
     n_test: int
     scores: dict[str, dict[str, float]]
+    interval: dict[str, float] | None
     interrupted: bool
 
 
@@ -87,10 +98,14 @@ def run(job: Job) -> Result:
     estimator = _make(job, is_classes, len(rows))
     _say_plan(job, estimator, X.take(rows), y, is_classes, held_out)
     estimator.fit(X.take(rows), y[rows])
+    if isinstance(estimator, EnsembleEstimator):
+        say(estimator.history_.notes[0])
     _check_outcome(estimator)
     interrupted = estimator.history_.outcome is Outcome.INTERRUPTED
     scores: dict[str, dict[str, float]] = {}
+    interval = None
     if len(held_out):
+        interval = _judge_interval(estimator, X.take(held_out), y[held_out])
         interrupted |= _score(
             scores, estimator, X, y, (rows, held_out), with_boosting=not interrupted
         )
@@ -110,7 +125,7 @@ def run(job: Job) -> Result:
         "scores": finite(scores),
     }
     save(estimator, job.output, card=card, overwrite=job.overwrite)
-    return Result(job, task, estimator, n_in_file, len(held_out), scores, interrupted)
+    return Result(job, task, estimator, n_in_file, len(held_out), scores, interval, interrupted)
 
 
 def _prepare(job: Job, table: pa.Table) -> tuple[pa.Table, np.ndarray, str, np.ndarray]:
@@ -145,7 +160,7 @@ def _check_outcome(estimator: Any) -> None:
         raise ValueError(
             "The loss became infinite or NaN in the first epoch: nothing was learnt, and no model "
             "is written. The likely cause is a learning rate that is too high. Write a smaller "
-            f"--learning-rate-init than {estimator.learning_rate_init:g}."
+            f"--learning-rate-init than {_settings(estimator).learning_rate_init:g}."
         )
 
 
@@ -163,10 +178,13 @@ def describe_fit(result: Result, seconds: float) -> dict[str, Any]:
         "columns": estimator.columns_.describe(),
         "n_rows": result.n_rows,
         "network": "-".join(map(str, _layer_sizes(estimator))),
+        "n_members": len(getattr(estimator.module_, "members", [estimator.module_])),
+        "chosen": history.notes[:1] if result.job.is_ensemble else [],
         "n_inputs": estimator.columns_.n_features,
         "n_parameters": sum(p.numel() for p in estimator.module_.parameters()),
         "n_test": result.n_test,
         "scores": result.scores,
+        "interval": result.interval,
         "outcome": history.outcome.value,
         "outcome_sentence": history.outcome.sentence,
         "n_epochs": history.n_epochs,
@@ -237,7 +255,7 @@ def _check_target(job: Job, y: np.ndarray, task: str) -> None:
             f"The target {name!r} has {len(values)} different values in {len(y)} rows: too many "
             f"for classes. Choose another column with --target{instead}."
         )
-    kind = MLPClassifier if task == "classification" else MLPRegressor
+    kind = _kind(job, task == "classification")
     loss = job.settings.get("loss")
     if loss is not None and loss not in kind.loss_names:
         raise ValueError(
@@ -251,16 +269,25 @@ def _check_target(job: Job, y: np.ndarray, task: str) -> None:
         )
 
 
+def _kind(job: Job, is_classes: bool) -> Any:
+    return KINDS["ensemble" if job.is_ensemble else "one network"][is_classes]
+
+
 def _make(job: Job, is_classes: bool, n_rows: int) -> Any:
     settings = dict(job.settings)
-    if settings["early_stopping"]:
+    if settings.get("early_stopping"):
         n_rows -= max(1, round(settings["validation_fraction"] * n_rows))
-    if not job.has_batch_size and settings["solver"] != "lbfgs":
+    if settings.get("batch_size") == "auto" and settings["solver"] != "lbfgs":
         # About 30 to 60 steps an epoch, so that small tables are not done in a few steps and
         # large ones do not wait for the overhead of a million.
         size = 2 ** round(np.log2(max(1, n_rows) / 40))
         settings["batch_size"] = max(1, min(1024, max(32, size), n_rows))
-    return MLPClassifier(**settings) if is_classes else MLPRegressor(**settings)
+    return _kind(job, is_classes)(**settings)
+
+
+def _settings(estimator: Any) -> Any:
+    """Return what holds the settings: an ensemble chooses them in its fit."""
+    return getattr(estimator, "settings_", estimator)
 
 
 def _say_plan(
@@ -271,10 +298,14 @@ def _say_plan(
     print_table(["column", "type", "what is done"], rows, to_stderr=True)
     task = f"classification, {len(np.unique(y))} classes" if is_classes else "regression"
     say(f"Target {job.target}: {task}.")
-    share = estimator.validation_fraction
-    choose = f", {share:.0%} of them to choose the best epoch" if estimator.early_stopping else ""
+    choose = ", each of them held out by some member" if job.is_ensemble else ""
+    if job.settings.get("early_stopping"):
+        choose = f", {estimator.validation_fraction:.0%} of them to choose the best epoch"
     rows_told = f"{counted(X.num_rows, 'row')} to fit on{choose}"
     say(f"{rows_told}; {len(held_out):,} held out for the scores.")
+    if job.is_ensemble:
+        say(f"{counted(estimator.n_members, 'member')}; seed {estimator.random_state}.")
+        return
     layers = ",".join(map(str, estimator.hidden_layer_sizes))
     size = estimator.batch_size
     steps = "all rows at once" if estimator.solver == "lbfgs" else f"batches of {size:,}"
@@ -286,7 +317,16 @@ def _say_plan(
 
 def _layer_sizes(estimator: Any) -> list[int]:
     outputs = estimator.target_.n_outputs
-    return [estimator.columns_.n_features, *estimator.hidden_layer_sizes, outputs]
+    return [estimator.columns_.n_features, *_settings(estimator).hidden_layer_sizes, outputs]
+
+
+def _judge_interval(estimator: Any, X: pa.Table, y: np.ndarray) -> dict[str, float] | None:
+    """Return which share of test rows lies inside of their intervals, where there are some."""
+    if not hasattr(estimator, "error_bars_"):
+        return None
+    low, high = estimator.predict_interval(X, COVERAGE).T
+    inside, width = ((low <= y) & (y <= high)).mean(), (high - low).mean()
+    return {"coverage": COVERAGE, "inside": float(inside), "mean_width": float(width)}
 
 
 def _score(
@@ -305,7 +345,7 @@ def _score(
     rows, held_out = split
     X_test, y_fit, y_test = X.take(held_out), y[rows], y[held_out]
     try:
-        if isinstance(estimator, MLPClassifier):
+        if is_classifier(estimator):
             classes = estimator.classes_
             probabilities = estimator.predict_proba(X_test)
             scores["linnet"] = classification_scores(y_test, probabilities, classes)

@@ -84,8 +84,8 @@ def _of_table(job: Drawing, estimator: Any) -> dict[str, Callable[[], Any]]:
         pictures["confusion"] = lambda: _confusion(y, estimator.predict(X), estimator.classes_)
     else:
         predicted = estimator.predict(X)
-        pictures["parity"] = lambda: ParityDisplay.from_predictions(
-            y, predicted, draw=False, **named
+        pictures["parity"] = lambda: ParityDisplay.from_estimator(
+            estimator, X, y, draw=False, **named
         )
         pictures["residuals"] = lambda: ResidualDisplay.from_predictions(
             y, predicted, draw=False, **named

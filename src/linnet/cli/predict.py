@@ -29,6 +29,13 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Add each class's probability.")
     ] = False,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            help="Add the ends of intervals that hold such a share of new rows, such as 0.9.",
+            show_default="none",
+        ),
+    ] = None,
     encoding: Encoding = "utf-8",
     delimiter: Delimiter = None,
     force: Force = False,
@@ -45,13 +52,15 @@ def predict(
     from linnet.cli.writing import check_other_file, check_output, print_csv, write_table
     from linnet.model_file import load
 
+    if interval is not None and not 0 < interval < 1:
+        raise typer.BadParameter(f"--interval {interval:g}: write a share between 0 and 1.")
     output = None if str(output) == "-" else output
     if output is not None:
         check_output(output, overwrite=force)
         check_other_file(output, file)
     estimator = load(model)
     table = tables.read(file, encoding=encoding, delimiter=delimiter, estimator=estimator)
-    predicted = tables.predictions(estimator, table, probabilities=probabilities)
+    predicted = tables.predictions(estimator, table, probabilities=probabilities, coverage=interval)
     if not only_predictions:
         predicted = tables.beside(table, predicted)
     if output is not None:

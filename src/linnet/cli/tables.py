@@ -251,8 +251,13 @@ def _array(names: list[str], table: pa.Table, target: Any) -> np.ndarray:
     return np.column_stack([numbers(table[name].combine_chunks(), name) for name in names])
 
 
-def predictions(estimator: Any, table: pa.Table, *, probabilities: bool) -> pa.Table:
-    """Return the predictions for a table as columns, named after the target."""
+def predictions(
+    estimator: Any, table: pa.Table, *, probabilities: bool, coverage: float | None = None
+) -> pa.Table:
+    """Return the predictions for a table as columns, named after the target.
+
+    With a coverage, the ends of intervals stand beside each prediction.
+    """
     X = inputs(estimator, table)
     target = estimator.card_.get("target", "target")
     columns: dict[str, Any] = {}
@@ -261,6 +266,8 @@ def predictions(estimator: Any, table: pa.Table, *, probabilities: bool) -> pa.T
         columns[f"predicted_{target}"] = values
     else:
         columns = {f"predicted_{target}_{k}": values[:, k] for k in range(values.shape[1])}
+    if coverage is not None:
+        columns = _with_intervals(estimator, X, columns, coverage)
     if probabilities:
         if not hasattr(estimator, "predict_proba"):
             raise ValueError("--probabilities is for classes; this model predicts numbers.")
@@ -268,6 +275,26 @@ def predictions(estimator: Any, table: pa.Table, *, probabilities: bool) -> pa.T
         for k, label in enumerate(estimator.classes_):
             columns[f"probability_{label}"] = shares[:, k]
     return pa.table({name: pa.array(values) for name, values in columns.items()})
+
+
+def _with_intervals(
+    estimator: Any, X: pa.Table, columns: dict[str, Any], coverage: float
+) -> dict[str, Any]:
+    """Return the columns of predictions, each with the ends of its intervals after it."""
+    if hasattr(estimator, "predict_proba"):
+        raise ValueError("--interval is for numbers; this model predicts classes.")
+    if not hasattr(estimator, "error_bars_"):
+        raise ValueError(
+            "--interval needs a model that knows its errors, and this one was fitted without "
+            "validation rows. Fit it anew with linnet fit."
+        )
+    ends = estimator.predict_interval(X, coverage).reshape(len(X), -1, 2)  # (N, K, 2)
+    found = {}
+    for k, (name, values) in enumerate(columns.items()):
+        of_target = name.removeprefix("predicted_")
+        found[name] = values
+        found[f"lower_{of_target}"], found[f"upper_{of_target}"] = ends[:, k].T
+    return found
 
 
 def beside(table: pa.Table, predicted: pa.Table) -> pa.Table:

@@ -7,6 +7,7 @@ import re
 # What parameters are called in the shell, where that is not their name in kebab-case.
 _RENAMED = {
     "hidden_layer_sizes": "--hidden",
+    "n_members": "--members",
     "max_iter": "--epochs",
     "random_state": "--seed",
     "types": "--column-type",

@@ -19,6 +19,8 @@ ORANGE = "#E69F00"
 VERMILION = "#D55E00"
 GREEN = "#009E73"
 GREY = "#555555"
+LIGHT_BLUE = "#8FC1E3"  # of intervals behind points
+LIGHT_BROWN = "#F0C9A8"  # of bands around a curve
 CLASS_COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", VERMILION, "#F0E442", "#000000")
 
 

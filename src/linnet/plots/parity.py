@@ -10,6 +10,7 @@ import numpy as np
 from linnet.plots.canvas import (
     BLUE,
     GREY,
+    LIGHT_BLUE,
     heading,
     label,
     panel_axes,
@@ -19,7 +20,7 @@ from linnet.plots.canvas import (
     tidy_ticks,
 )
 from linnet.plots.points import MOST_POINTS, cloud_style, drawn_note, drawn_rows
-from linnet.plots.predictions import Predictions, regression_predictions
+from linnet.plots.predictions import Predictions, interval_ends, regression_predictions
 
 
 class ParityDisplay:
@@ -35,10 +36,17 @@ class ParityDisplay:
         Name of the target; by default the name of ``y_true`` where it is a Series or a frame.
     unit : str or sequence of K str, default=None
         Unit of the target.
+    interval : array-like of shape (N, 2) or (N, K, 2), default=None
+        Lower and upper ends around the predictions, drawn as bars.
+    coverage : float, default=0.9
+        Share of new rows that these intervals are to hold.
 
     Attributes
     ----------
     y_true, y_pred : ndarray of shape (N, K)
+    interval : ndarray of shape (N, K, 2) or None
+    inside : ndarray of shape (K,) or None
+        Share of the rows whose actual value lies in its interval.
     r2 : ndarray of shape (K,)
         Coefficient of determination, 1 - sum (y - ŷ)² / sum (y - mean y)²; NaN where y_true is
         constant.
@@ -71,11 +79,18 @@ class ParityDisplay:
         *,
         target_name: str | Sequence[str] | None = None,
         unit: str | Sequence[str] | None = None,
+        interval: Any = None,
+        coverage: float = 0.9,
     ) -> None:
         self.predictions = Predictions(
             y_true, y_pred, target_name=target_name, unit=unit, display="ParityDisplay"
         )
         self.y_true, self.y_pred = self.predictions.y_true, self.predictions.y_pred
+        self.interval, self.inside, self.coverage = None, None, coverage
+        if interval is not None:
+            self.interval = interval_ends(interval, self.y_pred.shape)
+            low, high = self.interval[..., 0], self.interval[..., 1]
+            self.inside = ((low <= self.y_true) & (self.y_true <= high)).mean(axis=0)
         self.n_panels = self.predictions.n_panels
         self.panel_grid = self.predictions.panel_grid
         self.figsize = {1: (6.0, 6.0), 2: (9.6, 5.2)}.get(self.n_panels, (8.4, 8.8))
@@ -94,6 +109,7 @@ class ParityDisplay:
         *,
         target_name: str | Sequence[str] | None = None,
         unit: str | Sequence[str] | None = None,
+        coverage: float | None = 0.9,
         ax: Any = None,
         draw: bool = True,
         **plot_kwargs: Any,
@@ -108,6 +124,9 @@ class ParityDisplay:
         y : array-like of shape (N,) or (N, K)
         target_name, unit
             As in the class.
+        coverage : float or None, default=0.9
+            Share of new rows that the bars hold, where the estimator knows its errors; None draws
+            none.
         ax : matplotlib Axes or sequence of Axes, default=None
             Where to draw, one Axes for each panel; None makes a figure.
         draw : bool, default=True
@@ -135,7 +154,10 @@ class ParityDisplay:
         (3, 1)
         """
         y_pred = regression_predictions(estimator, X, y, cls.__name__)
-        display = cls(y, y_pred, target_name=target_name, unit=unit)
+        bars: dict[str, Any] = {}
+        if coverage is not None and hasattr(estimator, "error_bars_"):
+            bars = {"interval": estimator.predict_interval(X, coverage), "coverage": coverage}
+        display = cls(y, y_pred, target_name=target_name, unit=unit, **bars)
         return display.plot(ax, **plot_kwargs) if draw else display
 
     @classmethod
@@ -146,6 +168,8 @@ class ParityDisplay:
         *,
         target_name: str | Sequence[str] | None = None,
         unit: str | Sequence[str] | None = None,
+        interval: Any = None,
+        coverage: float = 0.9,
         ax: Any = None,
         draw: bool = True,
         **plot_kwargs: Any,
@@ -157,7 +181,9 @@ class ParityDisplay:
         >>> ParityDisplay.from_predictions([1, 2, 3], [1, 2, 4], draw=False).rmse.round(3)
         array([0.577])
         """
-        display = cls(y_true, y_pred, target_name=target_name, unit=unit)
+        display = cls(
+            y_true, y_pred, target_name=target_name, unit=unit, interval=interval, coverage=coverage
+        )
         return display.plot(ax, **plot_kwargs) if draw else display
 
     def plot(
@@ -196,6 +222,10 @@ class ParityDisplay:
             limits = span(self.y_true[:, k], self.y_pred[:, k])
             style = {"color": GREY, "linewidth": 1.2, "linestyle": "--", "zorder": 1}
             lines.append(panel.plot(limits, limits, **{**style, **(line_kwargs or {})})[0])
+            if self.interval is not None:
+                low, high = self.interval[rows, k].T
+                style = {"color": LIGHT_BLUE, "linewidth": 0.8, "alpha": 0.6, "zorder": 0.5}
+                panel.vlines(self.y_true[rows, k], low, high, **style)
             style = {"color": BLUE, **cloud_style(len(rows)), **(scatter_kwargs or {})}
             scatters.append(panel.scatter(self.y_true[rows, k], self.y_pred[rows, k], **style))
             self._finish_panel(panel, k, limits, len(rows))
@@ -224,5 +254,7 @@ class ParityDisplay:
         note = drawn_note(n_drawn, len(self.y_true))
         crowded = undefined or n_drawn < len(self.y_true) or self.n_panels > 1 or len(rmse) > 24
         scores = f"{r2}\n{rmse}, {note}" if crowded else f"{r2}, {rmse}, {note}"
+        if self.inside is not None:
+            scores += f"\n{self.coverage:.0%} intervals hold {self.inside[k]:.1%}"
         name = self.predictions.panel_name(k)
         return f"{plain_text(shortened(name, 40))}\n{scores}" if name else scores

@@ -90,6 +90,24 @@ def regression_predictions(estimator: Any, X: Any, y: Any, display: str) -> np.n
     return estimator.predict(X)
 
 
+def interval_ends(interval: Any, shape: tuple[int, int]) -> np.ndarray:
+    """Lower and upper ends of shape (N, K, 2) for predictions of shape (N, K).
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or an end is not finite.
+    """
+    ends = np.asarray(interval, dtype=float)
+    if ends.shape not in ((*shape, 2), (shape[0], 2)) or ends.size != 2 * shape[0] * shape[1]:
+        raise ValueError(
+            f"interval has shape {ends.shape}; give lower and upper ends, {(*shape, 2)}."
+        )
+    if not np.isfinite(ends).all():
+        raise ValueError("interval is NaN or infinite in some rows; leave those rows out.")
+    return ends.reshape(*shape, 2)
+
+
 def names_of(y: Any) -> str | list[str] | None:
     """The name of a Series or the column names of a frame, None for anything else."""
     frame = nw.from_native(y, pass_through=True, allow_series=True)

@@ -47,6 +47,10 @@ class SurfaceDisplay:
         Fixed values of the other features.
     data_name : str, default="data"
         What the rows are, such as "training data".
+    band : ndarray of shape (G, 2), default=None
+        Lower and upper ends of intervals over one feature.
+    coverage : float, default=0.9
+        Share of new rows that these intervals are to hold.
 
     Attributes
     ----------
@@ -92,6 +96,8 @@ class SurfaceDisplay:
         classes: Sequence[Any] | None = None,
         held: Mapping[str, Any] | None = None,
         data_name: str = "data",
+        band: Any = None,
+        coverage: float = 0.9,
     ) -> None:
         self.axes = [np.asarray(axis, dtype=float) for axis in axes]
         self.response = np.asarray(response, dtype=float)
@@ -108,6 +114,13 @@ class SurfaceDisplay:
         self.classes: Any = None if classes is None else list(classes)
         self.held = dict(held or {})
         self.data_name = data_name
+        self.band: Any = None if band is None else np.asarray(band, dtype=float)
+        self.coverage = coverage
+        if self.band is not None and self.band.shape != (*shape, 2)[-2:]:
+            raise ValueError(
+                f"band has shape {self.band.shape}; give the two ends over one feature, "
+                f"({len(self.axes[0])}, 2)."
+            )
         self.error: Any = self._error()
 
     def _error(self) -> np.ndarray | None:
@@ -172,6 +185,7 @@ class SurfaceDisplay:
         target_name: str | None = None,
         unit: str | None = None,
         data_name: str = "data",
+        coverage: float | None = 0.9,
         ax: Any = None,
         draw: bool = True,
         **plot_kwargs: Any,
@@ -206,6 +220,9 @@ class SurfaceDisplay:
             Unit of the target.
         data_name : str, default="data"
             What the rows are, such as "training data".
+        coverage : float or None, default=0.9
+            Share of new rows that a band over one feature holds, where the estimator knows its
+            errors; None draws none.
         ax : sequence of matplotlib Axes, default=None
             One Axes for each panel; None makes a figure.
         draw : bool, default=True
@@ -252,7 +269,10 @@ class SurfaceDisplay:
         if function is not None:
             actual = _one_column(function(inputs), len(grid.axes[0]) ** len(grid.axes), "function")
         response = _response(estimator, inputs, classes, output)
-        targets = predictions = None
+        band, targets, predictions = None, None, None
+        if coverage is not None and len(grid.axes) == 1 and hasattr(estimator, "error_bars_"):
+            band = estimator.predict_interval(inputs, coverage)  # (G, 2) or (G, K, 2)
+            band = band[:, output] if band.ndim == 3 else band
         if y is not None:
             targets = target_column(y, len(X), output, classes)
             predicted = estimator.predict(X)
@@ -272,6 +292,8 @@ class SurfaceDisplay:
             classes=classes,
             held=grid.held,
             data_name=data_name,
+            band=band,
+            coverage=coverage or 0.9,
         )
         return display.plot(ax, **plot_kwargs) if draw else display
 

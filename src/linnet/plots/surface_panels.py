@@ -10,6 +10,7 @@ from linnet.plots.canvas import (
     BLUE,
     CLASS_COLOURS,
     GREY,
+    LIGHT_BROWN,
     heading,
     label,
     legend_above,
@@ -63,6 +64,9 @@ def draw_curves(display: SurfaceDisplay, axes: np.ndarray, most: int | None) -> 
     x = display.axes[0]
     top, artists = axes[0], {}
     rows = _drawable_rows(display, most)
+    if display.band is not None:
+        style = {"color": LIGHT_BROWN, "linewidth": 0, "label": f"{display.coverage:.0%} interval"}
+        artists["band"] = top.fill_between(x, *display.band.T, **style)
     if display.y is not None:
         style = {"color": BLUE, **cloud_style(len(rows)), "label": plain_text(display.data_name)}
         artists["data"] = top.scatter(display.data[rows, 0], display.y[rows], **style)
