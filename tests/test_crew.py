@@ -59,8 +59,10 @@ def test_an_error_ends_pieces_that_are_at_work():
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_ctrl_c_ends_every_piece_that_is_at_work(n_threads):
     ended, threads = [], threading.active_count()
+    together = threading.Barrier(n_threads, timeout=30)
 
     def work(number):
+        together.wait()
         if number == 0:
             threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
         try:
@@ -87,3 +89,41 @@ def test_torchs_number_of_threads_is_left_as_it_was():
     thread.join()
     assert torch.get_num_threads() == before
     assert found == [before]
+
+
+def test_ctrl_c_while_the_threads_are_begun_ends_them_too(monkeypatch):
+    start, ended = threading.Thread.start, []
+
+    def start_and_press(thread):
+        start(thread)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def work(number):
+        try:
+            while True:
+                time.sleep(0.001)
+        except KeyboardInterrupt:
+            ended.append(number)
+            raise
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_press)
+    crew = Crew(6, 3)
+    assert crew.run(work) == [None] * 6
+    assert crew.interrupted and ended in ([], [0])
+
+
+def test_ctrl_c_at_any_moment_leaves_no_thread_at_work():
+    before = threading.active_count()
+    for trial in range(30):
+        timer = threading.Timer(0.001 * trial, os.kill, (os.getpid(), signal.SIGINT))
+        crew, pressed = Crew(100_000, 3), False
+        try:
+            timer.start()
+            crew.run(lambda number: sum(range(200)))
+            timer.join()
+        except KeyboardInterrupt:  # before or after the crew's own work
+            pressed = True
+        timer.join()
+        assert pressed or crew.interrupted
+        time.sleep(0.01)
+        assert threading.active_count() == before
