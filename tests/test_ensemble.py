@@ -348,6 +348,8 @@ def test_ctrl_c_ends_all_members_and_keeps_their_best_weights(table, n_threads, 
     assert model.history_.outcome is linnet.Outcome.INTERRUPTED
     assert 1 <= len(model.module_.members) <= n_threads  # the others had not begun
     assert np.isfinite(model.predict_interval(table[0])).all()
+    while threading.active_count() > threads and time.monotonic() - sent[0] < 10:
+        time.sleep(0.02)
     assert threading.active_count() <= threads
 
 
