@@ -120,7 +120,8 @@ class GaussianLoss(nn.Module):
         return {"mean": loss.mean, "sum": loss.sum}.get(self.reduction, lambda: loss)()
 
 
-def _identity(outputs: torch.Tensor) -> torch.Tensor:
+def identity(outputs: torch.Tensor) -> torch.Tensor:
+    """Return outputs as they are: the link of losses whose outputs are predictions."""
     return outputs
 
 
@@ -153,7 +154,7 @@ class Loss:
 
     name: str
     function: Callable[..., torch.Tensor]
-    link: Callable[[torch.Tensor], torch.Tensor] = _identity
+    link: Callable[[torch.Tensor], torch.Tensor] = identity
     compares: str = "values"
     _by_row: Callable[..., torch.Tensor] | None = field(init=False, repr=False, compare=False)
 
@@ -402,12 +403,12 @@ def _shape_sentence(outputs: torch.Tensor, target: torch.Tensor) -> str:
 
 # name -> (factory of the function, link, what it compares)
 LOSSES: dict[str, tuple[Callable[..., nn.Module], Callable[..., torch.Tensor], str]] = {
-    "squared_error": (nn.MSELoss, _identity, "values"),
-    "absolute_error": (nn.L1Loss, _identity, "values"),
-    "smooth_l1": (nn.SmoothL1Loss, _identity, "values"),
-    "huber": (nn.HuberLoss, _identity, "values"),
+    "squared_error": (nn.MSELoss, identity, "values"),
+    "absolute_error": (nn.L1Loss, identity, "values"),
+    "smooth_l1": (nn.SmoothL1Loss, identity, "values"),
+    "huber": (nn.HuberLoss, identity, "values"),
     "poisson": (PoissonLoss, torch.exp, "values"),
-    "quantile": (QuantileLoss, _identity, "values"),
+    "quantile": (QuantileLoss, identity, "values"),
     "gaussian": (GaussianLoss, _mean, "moments"),
     "log_loss": (nn.CrossEntropyLoss, _softmax, "classes"),
     "binary_log_loss": (nn.BCEWithLogitsLoss, torch.sigmoid, "values"),
@@ -436,7 +437,7 @@ _TORCH_LINKS: dict[Any, tuple[Callable[..., torch.Tensor], str]] = {
     factory: (link, compares) for factory, link, compares in LOSSES.values()
 }
 _TORCH_LINKS[nn.NLLLoss] = (torch.exp, "classes")
-_TORCH_LINKS[nn.MultiMarginLoss] = (_identity, "classes")
+_TORCH_LINKS[nn.MultiMarginLoss] = (identity, "classes")
 # By name, for model files.
 TORCH_LOSSES = {kind.__name__: kind for kind in _TORCH_LINKS}
 
@@ -513,4 +514,4 @@ def resolve(loss: Any, **options: Any) -> Loss:
             return Loss(name, function, link, compares)
     # torch's other losses compare values of one shape; a class of the user's own may do anything.
     is_of_torch = type(loss).__module__ == nn.MSELoss.__module__
-    return Loss(name, function, _identity, "values" if is_of_torch else "anything")
+    return Loss(name, function, identity, "values" if is_of_torch else "anything")
