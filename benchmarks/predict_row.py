@@ -1,8 +1,9 @@
 """How long the prediction of a single row takes: ``python benchmarks/predict_row.py``.
 
 A fitted network of (64, 64) hidden units, 8 inputs, one output. Medians in microseconds of calls in
-turn (A B C A B C ...), so that all see the same moods of the machine. The time beyond scikit-learn's
-checks is below zero where linnet, which checks a plain array by itself, is done before they are.
+turn (A B C A B C ...), so that all see the same moods of the machine. The time beyond
+scikit-learn's checks is below zero where linnet, which checks a plain array by itself, is done
+before they are.
 """
 
 from __future__ import annotations
