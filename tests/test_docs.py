@@ -95,7 +95,7 @@ def test_the_page_of_errors_holds_what_is_said():
 # Lines that run, links that lead somewhere --------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/checkpoints.md"])
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
     import matplotlib.pyplot as plt
 
@@ -170,7 +170,7 @@ def imports():
 
 # The front door imports rooms on first use only. The first three need the version, and an
 # estimator's `save` needs, when it is called, a room further on.
-THROUGH_THE_FRONT_DOOR = {"training.py", "cli/app.py", "cli/info.py", "estimators/fitting.py"}
+THROUGH_THE_FRONT_DOOR = {"training_state.py", "cli/app.py", "cli/info.py", "estimators/fitting.py"}
 
 
 def test_imports_run_one_way():
