@@ -484,7 +484,9 @@ def _replaced(model):
 )
 def test_a_row_is_predicted_by_the_module_as_it_is_now(change):
     X = np.random.default_rng(9).normal(size=(60, 3))
-    model = linnet.MLPRegressor((3,), max_iter=20, tol=0.0, n_iter_no_change=np.inf)
+    model = linnet.MLPRegressor(
+        (3,), "tanh", max_iter=20, tol=0.0, n_iter_no_change=np.inf, random_state=0
+    )
     model.fit(X, X[:, 0] ** 2)
     before = model.predict(X[:1])
     change(model)
