@@ -1,0 +1,15 @@
+"""The criteria by which a solver stops of its own accord: a code that files keep, and a sentence."""
+
+from __future__ import annotations
+
+Criterion = tuple[str, str]
+
+SMALL_GRADIENT: Criterion = (
+    "small_gradient",
+    "The solver's criterion is met: the norm of the gradient is below min_grad.",
+)
+NO_LOWER_LOSS: Criterion = (
+    "no_lower_loss",
+    "The solver's criterion is met: no step lowers the loss further.",
+)
+GOAL_REACHED: Criterion = ("goal_reached", "The loss has reached the goal.")

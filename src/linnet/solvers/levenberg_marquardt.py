@@ -1,0 +1,282 @@
+"""Levenberg-Marquardt for networks whose squared error is to become small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+import torch
+from torch import nn
+
+from linnet import criteria
+from linnet.solvers.residuals import ModuleResiduals, SquaredResiduals
+
+# Parameters from which on J'J (P, P) takes more than 200 MB, and a step some seconds.
+MOST_PARAMETERS = 5000
+
+
+class LevenbergMarquardt(torch.optim.Optimizer):
+    r"""Least squares by damped Gauss-Newton steps (Hagan and Menhaj 1994; Marquardt 1963).
+
+    Minimises ``E(w) = sum(weight * residual**2) / (N K) + weight_decay / 2 * sum(w**2)``, the
+    second sum over parameters of two and more dimensions (weights, not biases). A step solves
+
+        (J'J / (N K) + weight_decay / 2 + mu I) d = -(J'r / (N K) + weight_decay / 2 w)
+
+    with the residuals r = outputs - targets and their Jacobian J, and multiplies mu by `mu_inc`
+    until w + d lowers E, then by `mu_dec`. J'J is added up over blocks of rows; J is never whole.
+    All is computed in float64, and the exact weights are kept beside parameters of another type.
+
+    Parameters
+    ----------
+    params : iterable of torch.nn.Parameter, or of parameter groups
+        What to change, at most 5,000 numbers.
+    mu : float, default=0.001
+        Damping at the first step. Its meaning, its default and those of the next four are those of
+        MATLAB's `trainlm`.
+    mu_dec, mu_inc : float, default=0.1 and 10.0
+        What mu is multiplied by after a step that lowers E, and after one that does not.
+    mu_max : float, default=1e10
+        Stop where mu has to be greater: no step lowers E.
+    min_grad : float, default=1e-7
+        Stop where the Euclidean norm of E's gradient is smaller.
+    goal : float, default=0.0
+        Stop where the mean squared residual is not above.
+    weight_decay : float, default=0.0
+        Strength of the penalty on squared weights, as of `LBFGS`.
+    bayesian : bool, default=False
+        Set `weight_decay` before each step to what the data say (MacKay 1992; Foresee and Hagan
+        1997, table 1): ``alpha / beta * 2 / (N K)`` with ``alpha = gamma_w / (2 sum(w**2))`` and
+        ``beta = (N K - gamma) / (2 sum(residual**2))``.
+
+    Attributes
+    ----------
+    mu : float
+        The damping of the next step; it stands in the first parameter group.
+    converged : bool
+        Whether the last step met one of the solver's own criteria.
+    reason : str
+        The criterion's sentence; empty while none is met.
+    gradient_norm : float
+        Euclidean norm of E's gradient before the last step.
+    effective_parameters : float or None
+        gamma, how many parameters the data determine, of the P there are; only with `bayesian`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, or there are too many parameters.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from linnet import LevenbergMarquardt
+    >>> X = torch.linspace(-1, 1, 100).reshape(-1, 1)
+    >>> nn, _ = torch.nn, torch.manual_seed(0)
+    >>> module = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1))
+    >>> solver = LevenbergMarquardt(module.parameters(), goal=1e-8)
+    >>> for _ in range(200):
+    ...     loss = solver.step(module, X, torch.sin(3 * X))
+    ...     if solver.converged:
+    ...         break
+    >>> solver.reason
+    'The loss has reached the goal.'
+    """
+
+    converged, reason = False, ""
+    criterion: criteria.Criterion | None = None
+    gradient_norm = float("nan")
+    effective_parameters: float | None = None
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        mu: float = 0.001,
+        *,
+        mu_dec: float = 0.1,
+        mu_inc: float = 10.0,
+        mu_max: float = 1e10,
+        min_grad: float = 1e-7,
+        goal: float = 0.0,
+        weight_decay: float = 0.0,
+        bayesian: bool = False,
+    ):
+        knobs = {"mu": mu, "mu_dec": mu_dec, "mu_inc": mu_inc, "mu_max": mu_max}
+        knobs |= {"min_grad": min_grad, "goal": goal, "weight_decay": weight_decay}
+        _check(knobs)
+        super().__init__(params, {**knobs, "bayesian": bool(bayesian)})
+        check_size(sum(p.numel() for p in self._parameters()))
+
+    @property
+    def mu(self) -> float:
+        return self.param_groups[0]["mu"]
+
+    def step(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        module: nn.Module,
+        X: torch.Tensor,
+        y: torch.Tensor,
+        sample_weight: torch.Tensor | None = None,
+    ) -> float:
+        """Do one step that lowers the loss, or say in `converged` and `reason` why there is none.
+
+        No closure and no `backward`: the Jacobian is made by blocks of rows, from the module.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            Whose parameters these are; maps inputs (B, ...) to outputs (B, K), row by row.
+        X : Tensor of shape (N, ...)
+            All rows.
+        y : Tensor of shape (N, K)
+            Targets, of the shape of the outputs.
+        sample_weight : Tensor of shape (N,), optional
+            Weights of the rows' squares, used as they are.
+
+        Returns
+        -------
+        float
+            The mean squared residual after the step.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ, or a layer mixes rows or draws random numbers.
+        """
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"LevenbergMarquardt.step got a {type(module).__name__}; it takes no closure, for "
+                "it makes the Jacobian by blocks of rows. Write solver.step(module, X, y)."
+            )
+        return self.iterate(ModuleResiduals(module, self._parameters(), X, y, sample_weight))
+
+    def iterate(self, problem: SquaredResiduals) -> float:
+        """Do one step on a problem over these parameters; see `step`."""
+        group = self.param_groups[0]
+        w, n = self._gathered(), problem.n_residuals
+        squares, A, b = problem.normal_equations(w)
+        A, b, loss = A / n, b / n, squares / n
+        if group["bayesian"]:
+            self._weigh_evidence(w, A, squares, n)
+        decay = self._decays()
+        A[np.diag_indices_from(A)] += decay / 2
+        b = b + decay / 2 * w
+        self.gradient_norm = 2 * float(np.linalg.norm(b))
+        if loss <= group["goal"]:
+            return self._stop(criteria.GOAL_REACHED, loss)
+        if self.gradient_norm < group["min_grad"]:
+            return self._stop(criteria.SMALL_GRADIENT, loss)
+        self.converged, self.reason, self.criterion = False, "", None
+        before, mu = loss + decay @ w**2 / 2, group["mu"]
+        while mu <= group["mu_max"]:
+            d = _damped(A, mu, -b)
+            if d is not None:
+                new_loss = problem.sum_of_squares(w + d) / n
+                if new_loss + decay @ (w + d) ** 2 / 2 < before:
+                    group["mu"] = mu * group["mu_dec"]
+                    self._scatter(w + d)
+                    return new_loss
+            mu *= group["mu_inc"]
+        return self._stop(criteria.NO_LOWER_LOSS, loss)
+
+    def _stop(self, criterion: criteria.Criterion, loss: float) -> float:
+        self.converged, self.criterion, self.reason = True, criterion, criterion[1]
+        return loss
+
+    def _weigh_evidence(self, w: np.ndarray, A: np.ndarray, squares: float, n: int) -> None:
+        """Set weight_decay by the evidence; A is J'J / n. Begins as if all were determined."""
+        penalised, decay = self._penalised(), self._decays()
+        inverse = None
+        if decay.any():
+            B = A + np.diag(decay / 2)
+            factor = _factor(B)
+            if factor is not None:
+                inverse = np.diag(scipy.linalg.cho_solve(factor, np.eye(len(w))))
+        undetermined = 0.0 if inverse is None else float(decay / 2 @ inverse)
+        gamma = len(w) - undetermined
+        self.effective_parameters = gamma
+        alpha = (penalised.sum() - undetermined) / max(2 * float(w[penalised] @ w[penalised]), 1e-300)
+        beta = max(n - gamma, 1.0) / max(2 * squares, 1e-300)
+        for group in self.param_groups:
+            group["weight_decay"] = float(alpha / beta * 2 / n)
+
+    def _parameters(self) -> list[torch.Tensor]:
+        return [p for group in self.param_groups for p in group["params"]]
+
+    def _penalised(self) -> np.ndarray:
+        """Return whether each number is a weight, (P,)."""
+        return np.concatenate([np.full(p.numel(), p.ndim > 1) for p in self._parameters()])
+
+    def _decays(self) -> np.ndarray:
+        """Return the strength of the penalty on each number, (P,)."""
+        return np.concatenate(
+            [
+                np.full(p.numel(), group["weight_decay"] if p.ndim > 1 else 0.0)
+                for group in self.param_groups
+                for p in group["params"]
+            ]
+        )
+
+    def _gathered(self) -> np.ndarray:
+        """Return the weights (P,): the exact ones, where the parameters are still their roundings."""
+        parts = []
+        for p in self._parameters():
+            value, exact = p.detach(), self.state[p].get("exact")
+            known = exact is not None and torch.equal(exact.to(p.dtype), value)
+            parts.append((exact if known else value).double().cpu().reshape(-1))
+        return torch.cat(parts).numpy()
+
+    def _scatter(self, w: np.ndarray) -> None:
+        parts = torch.from_numpy(w).split([p.numel() for p in self._parameters()])
+        for p, part in zip(self._parameters(), parts, strict=True):
+            exact = part.view(p.shape)
+            with torch.no_grad():
+                p.copy_(exact)
+            if p.dtype != torch.float64:
+                self.state[p]["exact"] = exact.clone()
+
+
+def check_size(n_parameters: int) -> None:
+    """Raise ValueError where there are too many parameters for the solver."""
+    if n_parameters > MOST_PARAMETERS:
+        raise ValueError(
+            f"Levenberg-Marquardt takes at most {MOST_PARAMETERS:,} parameters, and these are "
+            f"{n_parameters:,}: each step solves a system of that size. Make the network smaller, "
+            "or choose 'lbfgs' or 'adamw'."
+        )
+
+
+def _damped(A: np.ndarray, mu: float, b: np.ndarray) -> np.ndarray | None:
+    """Return d with (A + mu I) d = b; None where the matrix is not positive in float64."""
+    damped = A.copy()
+    damped[np.diag_indices_from(damped)] += mu
+    factor = _factor(damped)
+    return None if factor is None else scipy.linalg.cho_solve(factor, b, check_finite=False)
+
+
+def _factor(A: np.ndarray) -> tuple[np.ndarray, bool] | None:
+    """Return the Cholesky factor of A, of which the upper triangle counts; A is overwritten."""
+    try:
+        # A lower triangle in LAPACK's order of columns is an upper one in NumPy's of rows.
+        factor = scipy.linalg.cho_factor(A.T, lower=True, overwrite_a=True, check_finite=False)
+    except np.linalg.LinAlgError:
+        return None
+    return factor
+
+
+def _check(knobs: dict[str, float]) -> None:
+    """Raise one error that names every knob out of its range."""
+    allowed = {
+        "mu": ("above 0", lambda x: x > 0),
+        "mu_dec": ("between 0 and 1", lambda x: 0 < x < 1),
+        "mu_inc": ("above 1", lambda x: x > 1),
+        "mu_max": ("above 0", lambda x: x > 0),
+        "min_grad": ("0 or more", lambda x: x >= 0),
+        "goal": ("0 or more", lambda x: x >= 0),
+        "weight_decay": ("0 or more", lambda x: x >= 0),
+    }
+    wrong = [f"{k}={v!r} has to be {allowed[k][0]}" for k, v in knobs.items() if not allowed[k][1](v)]
+    if wrong:
+        raise ValueError("; ".join(wrong) + ".")
