@@ -5,24 +5,20 @@ Letters: N rows, D inputs, K outputs, B rows of a batch, E epochs.
 
 from __future__ import annotations
 
-import copy
 import math
-import platform
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-import linnet
 from linnet import losses, solvers
 from linnet.data import Rows, Stream, read_rows
 from linnet.engine import ENGINES, NativeEngine, TorchEngine, choose, choose_device, choose_threads
@@ -33,63 +29,22 @@ from linnet.history import EpochResult, History, Outcome
 from linnet.preflight import (
     check_flags,
     check_last_batch,
-    check_optimizer,
     check_parameters,
     try_out,
 )
 from linnet.progress import EpochBar
 from linnet.randomness import draw_seed, make_generator
 from linnet.spelling import check_choice
+from linnet.training_state import (
+    TrainingState,
+    Weights,
+    begin,
+    copied,
+    copy_weights,
+    versions,
+)
 
 __all__ = ["TrainingState", "draw_seed", "train", "versions"]
-
-Weights = dict[str, Any]
-
-
-@dataclass
-class TrainingState:
-    """Where a training stands: hand it to `train` again to go on as though it had never stopped.
-
-    A new one is empty. `train` fills it and, given a filled one, goes on with its optimizer, its
-    random numbers, its history and its best weights.
-
-    Attributes
-    ----------
-    optimizer : torch.optim.Optimizer or None
-    scheduler : torch.optim.lr_scheduler.LRScheduler or None
-    generator : torch.Generator or None
-        Decides the order of the rows and the seeds of dropout.
-    history : History or None
-    best_loss : float
-        Least monitored loss so far.
-    best_weights : dict or None
-        The module's state at that loss.
-    latest_weights : dict or None
-        The module's state where the training stopped, if the best was restored over it.
-    stale_epochs : int
-        Epochs since the monitored loss last improved by more than `tol`.
-    """
-
-    optimizer: torch.optim.Optimizer | None = None
-    scheduler: Any = None
-    generator: torch.Generator | None = None
-    history: History | None = None
-    best_loss: float = math.inf
-    best_weights: Weights | None = None
-    latest_weights: Weights | None = None
-    stale_epochs: int = 0
-
-    def __getstate__(self) -> dict[str, Any]:
-        # torch's generators cannot be copied or pickled; their state, a tensor, can.
-        state = dict(self.__dict__)
-        state["generator"] = None if self.generator is None else self.generator.get_state()
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if state["generator"] is not None:
-            self.generator = torch.Generator()
-            self.generator.set_state(state["generator"])
 
 
 def train(
@@ -250,7 +205,7 @@ def train(
             generator=generator,
         )
         target_device = choose_device(device, module, batch_size)
-        history = _start(state, module, optimizer, scheduler, scheduler_step, generator, seed)
+        history = begin(state, module, optimizer, scheduler, scheduler_step, generator, seed)
         assert state.optimizer is not None
         if history.n_epochs and history.has_validation != (validation is not None):
             # Losses on other rows: the best of the one kind says nothing of the other.
@@ -355,9 +310,9 @@ def _loop(
     module, optimizer, generator = worker.module, state.optimizer, state.generator
     history = state.history
     assert history is not None and optimizer is not None and generator is not None
-    start = _copy_weights(module)
+    start = copy_weights(module)
     if state.best_weights is None:
-        state.best_weights = _copy_weights(module)  # where nothing better comes
+        state.best_weights = copy_weights(module)  # where nothing better comes
     # Natively nothing but the engine touches the weights, so that one look shows them all the time.
     is_native = isinstance(worker, NativeEngine) and on_epoch is None
     live = module.state_dict() if is_native else None
@@ -414,7 +369,7 @@ def _loop(
     if history.outcome in (Outcome.NOT_FINITE, Outcome.INTERRUPTED):
         _restore(state, module, start, n_before, validation is not None)
     elif validation is not None:
-        state.latest_weights = _copy_weights(module)
+        state.latest_weights = copy_weights(module)
         module.load_state_dict(state.best_weights)
     if history.outcome is Outcome.NOT_FINITE and not _gives_finite(worker):
         # Finite weights may be so large that the outputs are not.
@@ -450,7 +405,7 @@ def _judge(
     state.stale_epochs = 0 if monitored < state.best_loss - tol else state.stale_epochs + 1
     if monitored < state.best_loss:
         weights = module.state_dict() if live is None else live
-        state.best_weights = _copied(weights, state.best_weights)
+        state.best_weights = copied(weights, state.best_weights)
         state.best_loss = monitored
     return None
 
@@ -465,67 +420,6 @@ def _step_scheduler(
     scheduler.step(monitored)
     if [group["lr"] for group in optimizer.param_groups] != before:
         state.stale_epochs = 0
-
-
-def _start(
-    state: TrainingState,
-    module: nn.Module,
-    optimizer: Any,
-    scheduler: Any,
-    scheduler_step: str,
-    generator: torch.Generator,
-    seed: int | None,
-) -> History:
-    """Fill an empty state, or take the module back to where a filled one stopped."""
-    if state.history is not None:
-        assert state.optimizer is not None
-        check_optimizer(state.optimizer, module)
-        if state.latest_weights is not None:
-            module.load_state_dict(state.latest_weights)
-            state.latest_weights = None
-        return state.history
-    optimizer = _make_optimizer(optimizer, module)
-    scheduler = _make_scheduler(scheduler, optimizer, scheduler_step)
-    state.optimizer, state.scheduler, state.generator = optimizer, scheduler, generator
-    state.history = History(seed=seed, versions=versions())
-    return state.history
-
-
-def _make_scheduler(scheduler: Any, optimizer: torch.optim.Optimizer, scheduler_step: str) -> Any:
-    if callable(scheduler) and not isinstance(scheduler, LRScheduler | ReduceLROnPlateau):
-        scheduler = scheduler(optimizer)
-    if scheduler is None:
-        return None
-    if not hasattr(scheduler, "step"):
-        raise TypeError(
-            f"scheduler={scheduler!r} has no step method. Give one of torch.optim.lr_scheduler's "
-            "over your optimizer, or a callable that makes one from the optimizer."
-        )
-    if getattr(scheduler, "optimizer", optimizer) is not optimizer:
-        raise ValueError(
-            "The scheduler belongs to another optimizer than the one that trains, so it would "
-            "change nothing. Make it from the optimizer that you give, or give a callable: "
-            f"scheduler=lambda optimizer: {type(scheduler).__name__}(optimizer, ...)."
-        )
-    if scheduler_step == "batch" and isinstance(scheduler, ReduceLROnPlateau):
-        raise ValueError(
-            "ReduceLROnPlateau needs the loss of a whole epoch, so scheduler_step='batch' is not "
-            "allowed with it. Write scheduler_step='epoch'."
-        )
-    return scheduler
-
-
-def _make_optimizer(optimizer: Any, module: nn.Module) -> torch.optim.Optimizer:
-    trained = [p for p in module.parameters() if p.requires_grad]
-    if not trained:
-        raise ValueError(
-            "The module has no parameters to train. Give one with layers such as nn.Linear, and "
-            "with requires_grad=True."
-        )
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        return solvers.make(optimizer, trained, called="optimizer")
-    check_optimizer(optimizer, module)
-    return optimizer
 
 
 def _fit_batch(
@@ -555,30 +449,3 @@ def _gives_finite(worker: TorchEngine | NativeEngine) -> bool:
     with torch.no_grad(), seeded(0, worker.device):
         outputs = worker.module(X)
     return not isinstance(outputs, torch.Tensor) or bool(torch.isfinite(outputs).all())
-
-
-def _copy_weights(module: nn.Module) -> Weights:
-    return _copied(module.state_dict())
-
-
-def _copied(weights: Weights, into: Weights | None = None) -> Weights:
-    """Copy a module's state, over an earlier copy of it where there is one."""
-    values = list(weights.values())
-    if into is not None and into.keys() == weights.keys() and all(map(torch.is_tensor, values)):
-        for copied, value in zip(into.values(), values, strict=True):
-            copied.copy_(value)
-        return into
-    return {
-        name: value.detach().clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
-        for name, value in weights.items()
-    }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that decide what a training gives."""
-    return {
-        "linnet": linnet.__version__,
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
