@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from linnet.plots import ParityDisplay as ParityDisplay
     from linnet.plots import ResidualDisplay as ResidualDisplay
     from linnet.plots import SurfaceDisplay as SurfaceDisplay
+    from linnet.solvers import LevenbergMarquardt as LevenbergMarquardt
     from linnet.table import read_table as read_table
     from linnet.training import train as train
 
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     "ErrorHistogramDisplay": "linnet.plots",
     "History": "linnet.history",
+    "LevenbergMarquardt": "linnet.solvers",
     "LossCurveDisplay": "linnet.plots",
     "MLPClassifier": "linnet.estimators",
     "MLPRegressor": "linnet.estimators",
@@ -49,6 +51,7 @@ _ROOMS = {
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "ErrorHistogramDisplay",
     "History",
+    "LevenbergMarquardt",
     "LossCurveDisplay",
     "MLPClassifier",
     "MLPRegressor",

@@ -7,11 +7,18 @@ from torch import nn
 
 from linnet.data import Rows, Stream
 from linnet.engine.native_engine import NativeEngine, why_not
+from linnet.engine.second_order import (
+    LeastSquaresEngine,
+    NativeLeastSquaresEngine,
+    choose_least_squares,
+)
 from linnet.engine.torch_engine import TorchEngine
 from linnet.losses import Loss
+from linnet.solvers import LevenbergMarquardt
 from linnet.spelling import check_choice
 
 ENGINES = ("auto", "native", "torch")
+Engine = type[TorchEngine] | type[NativeEngine]
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 # Multiply-adds (parameters times rows of a batch) of a step from which "auto" takes an
@@ -30,7 +37,7 @@ def choose(
     optimizer: torch.optim.Optimizer,
     rows: Rows | Stream,
     device: torch.device,
-) -> tuple[type[TorchEngine] | type[NativeEngine], str]:
+) -> tuple[Engine, str]:
     """Return the engine's class and one sentence that says why it was chosen.
 
     Parameters
@@ -46,6 +53,8 @@ def choose(
         If the name is unknown, or the native engine cannot do it.
     """
     check_choice("engine", engine, ENGINES)
+    if isinstance(optimizer, LevenbergMarquardt):
+        return choose_least_squares(engine, module, loss, optimizer, rows, device)
     if engine == "torch":
         return TorchEngine, "engine='torch' was asked for."
     faults = why_not(module, loss, optimizer, rows, device)
@@ -109,7 +118,7 @@ def choose_threads(
     n_threads: int | None,
     module: nn.Module,
     batch_size: int,
-    engine: type[TorchEngine] | type[NativeEngine],
+    engine: Engine,
 ) -> int | None:
     """Return the number of CPU threads to train with; None for the number torch is set to.
 
@@ -125,5 +134,13 @@ def choose_threads(
     """
     if n_threads is not None or engine is NativeEngine:
         return n_threads
+    if issubclass(engine, LeastSquaresEngine):
+        return _least_squares_threads(module, batch_size, engine)
     work = sum(p.numel() for p in module.parameters()) * batch_size
     return 1 if work <= _ONE_THREAD_UP_TO else None
+
+
+def _least_squares_threads(module: nn.Module, n_rows: int, engine: Engine) -> int | None:
+    n_parameters = sum(p.numel() for p in module.parameters())
+    least = _ONE_THREAD_UP_TO // 10 if engine is NativeLeastSquaresEngine else _ONE_THREAD_UP_TO
+    return 1 if n_rows * n_parameters**2 <= least else None

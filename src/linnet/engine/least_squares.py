@@ -51,6 +51,13 @@ class FlatNetwork:
             if at >= 0:
                 copy.view(-1).numpy()[:] = w[at : at + copy.numel()]
 
+    def outputs(self, w: np.ndarray, n_threads: int) -> np.ndarray:
+        """Return the outputs (N, K) for the weights w (P,), which stay."""
+        self.set(w)
+        outputs = np.empty_like(self.y)
+        self.network.predict(self.X, outputs, n_threads)
+        return outputs
+
 
 # The code of the squared error, no knob, no weights of classes, a mean.
 _SQUARED_ERROR = (0, 0.0, None, False)
@@ -71,6 +78,7 @@ class NativeResiduals:
         self.n_residuals = network.y.size
         P = network.n_weights
         self._JJ, self._Jr = np.empty((P, P)), np.empty((P, 1))
+        self._w, self._here = np.full(P, np.nan), np.empty_like(network.y)  # outputs at w
 
     def normal_equations(self, w: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Return r'r, J'J (P, P) and J'r (P,); both arrays are overwritten by the next call."""
@@ -90,3 +98,17 @@ class NativeResiduals:
         mean = n.network.evaluate(n.X, n.y, n.weight, _SQUARED_ERROR, self._n_threads)
         n.network.raise_interruption()
         return mean * n.y.shape[1]
+
+    def pull_back(self, w: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Return J(w)'r(v) (P,)."""
+        n, out = self._network, np.empty((len(w), 1))
+        there = n.outputs(v, self._n_threads)
+        if not np.array_equal(w, self._w):  # each trial of a step asks for the same w
+            self._w, self._here = w.copy(), n.outputs(w, self._n_threads)
+        n.set(w)
+        # The gradient of half the squared error from targets whose residuals at w are r(v).
+        n.network.gradient(
+            n.X, self._here - there + n.y, n.weight, _SQUARED_ERROR, n.offsets, out, self._n_threads
+        )
+        n.network.raise_interruption()
+        return out[:, 0] * (self.n_residuals / 2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,6 +192,7 @@ def why_not(
     optimizer: torch.optim.Optimizer,
     rows: Rows | Stream,
     device: torch.device,
+    known: Collection[type] = tuple(_SOLVERS),
 ) -> list[str]:
     """Return what keeps the native engine from training this, with its place; [] if nothing does.
 
@@ -198,6 +200,8 @@ def why_not(
     ----------
     module, loss, optimizer, rows, device
         As for `TorchEngine`.
+    known : collection of type
+        The optimizers that there is a native way for.
     """
     if importlib.util.find_spec("linnet._native") is None:
         return ["the native module is not installed (linnet info says how to get it)"]
@@ -211,7 +215,7 @@ def why_not(
     if rows.X.ndim != 2 or not rows.X.is_floating_point():
         return [*faults, "the inputs are not floating numbers (N, D)"]
     faults += _loss_faults(loss, rows)
-    faults += _optimizer_faults(optimizer)
+    faults += _optimizer_faults(optimizer, known)
     program, untraceable = trace(module, rows.X.shape[1])
     faults += untraceable
     if program is not None:
@@ -246,8 +250,8 @@ def _loss_faults(loss: Loss, rows: Rows) -> list[str]:
     return []
 
 
-def _optimizer_faults(optimizer: torch.optim.Optimizer) -> list[str]:
-    if type(optimizer) not in _SOLVERS:
+def _optimizer_faults(optimizer: torch.optim.Optimizer, known: Collection[type]) -> list[str]:
+    if type(optimizer) not in known:
         return [f"the optimizer {type(optimizer).__name__} is not known to the native engine"]
     # A learning-rate scheduler wraps step to count its calls; any other step is the user's.
     step = vars(optimizer).get("step")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 import torch
 from torch import nn
 
@@ -15,6 +15,8 @@ from linnet.solvers.residuals import ModuleResiduals, SquaredResiduals
 
 # Parameters from which on J'J (P, P) takes more than 200 MB, and a step some seconds.
 MOST_PARAMETERS = 5000
+_LEAST_MU = 1e-20
+_BEND = 0.1  # of a step, over which the bend of the residuals is measured
 
 
 class LevenbergMarquardt(torch.optim.Optimizer):
@@ -25,19 +27,20 @@ class LevenbergMarquardt(torch.optim.Optimizer):
 
         (J'J / (N K) + weight_decay / 2 + mu I) d = -(J'r / (N K) + weight_decay / 2 w)
 
-    with the residuals r = outputs - targets and their Jacobian J, and multiplies mu by `mu_inc`
-    until w + d lowers E, then by `mu_dec`. J'J is added up over blocks of rows; J is never whole.
-    All is computed in float64, and the exact weights are kept beside parameters of another type.
+    with the residuals r = outputs - targets and their Jacobian J, and raises mu until w + d lowers E.
+    J'J is added up over blocks of rows; J is never whole. All is computed in float64, and the exact
+    weights are kept beside parameters of another type.
 
     Parameters
     ----------
     params : iterable of torch.nn.Parameter, or of parameter groups
         What to change, at most 5,000 numbers.
     mu : float, default=0.001
-        Damping at the first step. Its meaning, its default and those of the next four are those of
-        MATLAB's `trainlm`.
-    mu_dec, mu_inc : float, default=0.1 and 10.0
-        What mu is multiplied by after a step that lowers E, and after one that does not.
+        Damping at the first step, as MATLAB's `trainlm` has it.
+    mu_dec, mu_inc : float, optional
+        What mu is multiplied by after a step that lowers E, and after one that does not; in
+        `trainlm` 0.1 and 10. By default a step's gain, as a part of what the linear model promised,
+        decides (Nielsen 1999, eq. 2.5): fewer steps are refused so.
     mu_max : float, default=1e10
         Stop where mu has to be greater: no step lowers E.
     min_grad : float, default=1e-7
@@ -46,6 +49,8 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         Stop where the mean squared residual is not above.
     weight_decay : float, default=0.0
         Strength of the penalty on squared weights, as of `LBFGS`.
+    geodesic : bool, default=True
+        Bend steps along the valley that they follow (Transtrum and Sethna 2012).
     bayesian : bool, default=False
         Set `weight_decay` before each step to what the data say (MacKay 1992; Foresee and Hagan
         1997, table 1): ``alpha / beta * 2 / (N K)`` with ``alpha = gamma_w / (2 sum(w**2))`` and
@@ -95,18 +100,19 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         params: Iterable[Any],
         mu: float = 0.001,
         *,
-        mu_dec: float = 0.1,
-        mu_inc: float = 10.0,
+        mu_dec: float | None = None,
+        mu_inc: float | None = None,
         mu_max: float = 1e10,
         min_grad: float = 1e-7,
         goal: float = 0.0,
         weight_decay: float = 0.0,
+        geodesic: bool = True,
         bayesian: bool = False,
     ):
         knobs = {"mu": mu, "mu_dec": mu_dec, "mu_inc": mu_inc, "mu_max": mu_max}
         knobs |= {"min_grad": min_grad, "goal": goal, "weight_decay": weight_decay}
         _check(knobs)
-        super().__init__(params, {**knobs, "bayesian": bool(bayesian)})
+        super().__init__(params, {**knobs, "geodesic": geodesic, "bayesian": bayesian})
         check_size(sum(p.numel() for p in self._parameters()))
 
     @property
@@ -169,17 +175,44 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         if self.gradient_norm < group["min_grad"]:
             return self._stop(criteria.SMALL_GRADIENT, loss)
         self.converged, self.reason, self.criterion = False, "", None
-        before, mu = loss + decay @ w**2 / 2, group["mu"]
+        before = loss + decay @ w**2 / 2
+        system, mu, n_refused = _Damped(A), group["mu"], 0
         while mu <= group["mu_max"]:
-            d = _damped(A, mu, -b)
-            if d is not None:
+            if system.factorise(mu):
+                d = system.solve(-b)
+                promised = mu * float(d @ d) - float(b @ d)
+                if group["geodesic"]:
+                    d = self._bent(problem, w, d, system, A @ d - decay / 2 * d, b - decay / 2 * w, n)
                 new_loss = problem.sum_of_squares(w + d) / n
-                if new_loss + decay @ (w + d) ** 2 / 2 < before:
-                    group["mu"] = mu * group["mu_dec"]
+                gain = before - new_loss - decay @ (w + d) ** 2 / 2
+                if gain > 0:
+                    # Nielsen 1999, eq. 2.5
+                    factor = max(1 / 3, 1 - (2 * gain / promised - 1) ** 3)
+                    group["mu"] = max(mu * (group["mu_dec"] or factor), _LEAST_MU)
                     self._scatter(w + d)
                     return new_loss
-            mu *= group["mu_inc"]
+            n_refused += 1
+            mu *= group["mu_inc"] or 2.0**n_refused
         return self._stop(criteria.NO_LOWER_LOSS, loss)
+
+    @staticmethod
+    def _bent(
+        problem: SquaredResiduals,
+        w: np.ndarray,
+        d: np.ndarray,
+        system: _Damped,
+        JJd: np.ndarray,
+        Jr: np.ndarray,
+        n: int,
+    ) -> np.ndarray:
+        """Add to d half its geodesic acceleration, -(J'J + mu)^-1 J'r'' along d, if that is small.
+
+        Transtrum and Sethna 2012, eq. 20, with r'' by their finite difference of eq. 30.
+        """
+        there = problem.pull_back(w, w + _BEND * d) / n
+        a = system.solve(-2 / _BEND * ((there - Jr) / _BEND - JJd))
+        is_small = 2 * np.linalg.norm(a) <= 0.75 * np.linalg.norm(d)
+        return d + a / 2 if is_small else d
 
     def _stop(self, criterion: criteria.Criterion, loss: float) -> float:
         self.converged, self.criterion, self.reason = True, criterion, criterion[1]
@@ -190,10 +223,10 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         penalised, decay = self._penalised(), self._decays()
         inverse = None
         if decay.any():
-            B = A + np.diag(decay / 2)
-            factor = _factor(B)
-            if factor is not None:
-                inverse = np.diag(scipy.linalg.cho_solve(factor, np.eye(len(w))))
+            with _one_thread():
+                factor = _factor(torch.from_numpy(A + np.diag(decay / 2)))
+                if factor is not None:
+                    inverse = torch.cholesky_inverse(factor).diagonal().numpy()
         undetermined = 0.0 if inverse is None else float(decay / 2 @ inverse)
         gamma = len(w) - undetermined
         self.effective_parameters = gamma
@@ -248,30 +281,50 @@ def check_size(n_parameters: int) -> None:
         )
 
 
-def _damped(A: np.ndarray, mu: float, b: np.ndarray) -> np.ndarray | None:
-    """Return d with (A + mu I) d = b; None where the matrix is not positive in float64."""
-    damped = A.copy()
-    damped[np.diag_indices_from(damped)] += mu
-    factor = _factor(damped)
-    return None if factor is None else scipy.linalg.cho_solve(factor, b, check_finite=False)
+class _Damped:
+    """The system A + mu I, over memory that is used again; no factor where it is not positive."""
+
+    def __init__(self, A: np.ndarray):
+        self._A, self._memory = A, np.empty_like(A)
+        self._factor: torch.Tensor | None = None
+
+    def factorise(self, mu: float) -> bool:
+        np.copyto(self._memory, self._A)
+        self._memory[np.diag_indices_from(self._A)] += mu
+        with _one_thread():
+            self._factor = _factor(torch.from_numpy(self._memory))
+        return self._factor is not None
+
+    def solve(self, b: np.ndarray) -> np.ndarray:
+        assert self._factor is not None
+        with _one_thread():
+            column = torch.from_numpy(b)[:, None]
+            return torch.cholesky_solve(column, self._factor)[:, 0].numpy()
 
 
-def _factor(A: np.ndarray) -> tuple[np.ndarray, bool] | None:
-    """Return the Cholesky factor of A, of which the upper triangle counts; A is overwritten."""
+def _factor(A: torch.Tensor) -> torch.Tensor | None:
+    """Return the lower Cholesky factor of A."""
+    factor, fault = torch.linalg.cholesky_ex(A)
+    return None if fault else factor
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    # LAPACK's sums depend on the number of threads, and the steps are not to.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        # A lower triangle in LAPACK's order of columns is an upper one in NumPy's of rows.
-        factor = scipy.linalg.cho_factor(A.T, lower=True, overwrite_a=True, check_finite=False)
-    except np.linalg.LinAlgError:
-        return None
-    return factor
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
-def _check(knobs: dict[str, float]) -> None:
+def _check(knobs: dict[str, Any]) -> None:
     """Raise one error that names every knob out of its range."""
     allowed = {
         "mu": ("above 0", lambda x: x > 0),
-        "mu_dec": ("between 0 and 1", lambda x: 0 < x < 1),
-        "mu_inc": ("above 1", lambda x: x > 1),
+        "mu_dec": ("between 0 and 1, or None", lambda x: x is None or 0 < x < 1),
+        "mu_inc": ("above 1, or None", lambda x: x is None or x > 1),
         "mu_max": ("above 0", lambda x: x > 0),
         "min_grad": ("0 or more", lambda x: x >= 0),
         "goal": ("0 or more", lambda x: x >= 0),

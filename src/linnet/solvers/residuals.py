@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import nn
-from torch.func import functional_call, jacrev, vmap
+from torch.func import functional_call, jacrev, vjp, vmap
 
 # Numbers of a block of the Jacobian: 32 MB.
 _BLOCK_NUMBERS = 2**22
@@ -30,11 +30,15 @@ class SquaredResiduals(Protocol):
     n_residuals: int
 
     def normal_equations(self, w: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Return the sum of squares r'r, J'J (P, P; its upper triangle counts) and J'r (P,)."""
+        """Return the sum of squares r'r, J'J (P, P) and J'r (P,)."""
         ...
 
     def sum_of_squares(self, w: np.ndarray) -> float:
         """Return r'r."""
+        ...
+
+    def pull_back(self, w: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Return J(w)'r(v) (P,): the residuals at v with the Jacobian at w."""
         ...
 
 
@@ -108,6 +112,17 @@ class ModuleResiduals:
             squares += float(r @ r)
         return squares
 
+    def pull_back(self, w: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Return J(w)'r(v) (P,)."""
+        pieces, others = self._pieces(w), self._pieces(v)
+        total = torch.zeros(len(w), dtype=torch.float64, device=self._y.device)
+        for rows in self._blocks():
+            r = self._residuals(others, rows)
+            _, pull = vjp(lambda weights, rows=rows: self._differences(weights, rows), pieces)
+            by_name = pull(r)[0]
+            total += torch.cat([by_name[name].reshape(-1) for name in self._names])
+        return total.cpu().numpy()
+
     def jacobian(self, w: np.ndarray) -> np.ndarray:
         """Return J (R, P) whole, for tests and small problems."""
         pieces = self._pieces(w)
@@ -130,7 +145,10 @@ class ModuleResiduals:
     def _residuals(self, pieces: dict[str, torch.Tensor], rows: slice) -> torch.Tensor:
         """Return residuals (b K,), times the roots of the weights."""
         with torch.no_grad():
-            outputs = self._outputs(pieces, self._X[rows].clone())
+            return self._differences(pieces, rows)
+
+    def _differences(self, pieces: dict[str, torch.Tensor], rows: slice) -> torch.Tensor:
+        outputs = self._outputs(pieces, self._X[rows].clone())
         target = self._y[rows]
         if outputs.shape != target.shape:
             raise ValueError(
