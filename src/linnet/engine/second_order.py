@@ -86,8 +86,9 @@ def choose_least_squares(
     """
     if not isinstance(loss.function, nn.MSELoss) or loss.is_sum:
         raise ValueError(
-            f"Levenberg-Marquardt minimises the mean squared error, and the loss is {loss.name}. "
-            "Write loss='squared_error', or optimizer='lbfgs' or 'adamw'."
+            f"Levenberg-Marquardt minimises the mean squared error, and the loss is {loss.name}"
+            f"{' with a sum' * loss.is_sum}. Write loss='squared_error', or optimizer='lbfgs' or "
+            "'adamw'."
         )
     if isinstance(rows, Stream):
         raise ValueError(

@@ -52,9 +52,9 @@ class LevenbergMarquardt(torch.optim.Optimizer):
     geodesic : bool, default=True
         Bend steps along the valley that they follow (Transtrum and Sethna 2012).
     bayesian : bool, default=False
-        Set `weight_decay` before each step to what the data say (MacKay 1992; Foresee and Hagan
-        1997, table 1): ``alpha / beta * 2 / (N K)`` with ``alpha = gamma_w / (2 sum(w**2))`` and
-        ``beta = (N K - gamma) / (2 sum(residual**2))``.
+        Penalise biases too, and set `weight_decay` before each step to what the data say (MacKay
+        1992; Foresee and Hagan 1997, section 3; MATLAB's `trainbr`): ``alpha / beta * 2 / (N K)``
+        with ``alpha = gamma / (2 sum(w**2))``, ``beta = (N K - gamma) / (2 sum(residual**2))``.
 
     Attributes
     ----------
@@ -94,6 +94,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
     criterion: criteria.Criterion | None = None
     gradient_norm = float("nan")
     effective_parameters: float | None = None
+    _last_gain = 1.0  # of E, as a part of it
 
     def __init__(
         self,
@@ -189,6 +190,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
                     # Nielsen 1999, eq. 2.5
                     factor = max(1 / 3, 1 - (2 * gain / promised - 1) ** 3)
                     group["mu"] = max(mu * (group["mu_dec"] or factor), _LEAST_MU)
+                    self._last_gain = gain / before
                     self._scatter(w + d)
                     return new_loss
             n_refused += 1
@@ -219,34 +221,34 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         return loss
 
     def _weigh_evidence(self, w: np.ndarray, A: np.ndarray, squares: float, n: int) -> None:
-        """Set weight_decay by the evidence; A is J'J / n. Begins as if all were determined."""
-        penalised, decay = self._penalised(), self._decays()
-        inverse = None
-        if decay.any():
-            with _one_thread():
-                factor = _factor(torch.from_numpy(A + np.diag(decay / 2)))
-                if factor is not None:
-                    inverse = torch.cholesky_inverse(factor).diagonal().numpy()
-        undetermined = 0.0 if inverse is None else float(decay / 2 @ inverse)
-        gamma = len(w) - undetermined
+        """Set weight_decay by the evidence; A is J'J / n. Begins as if all were determined.
+
+        Far from a minimum the misfit counts as noise, and the penalty would leave no weights; so the
+        first time is after a step that lowered the loss by less than a tenth.
+        """
+        decay, P = self.param_groups[0]["weight_decay"], len(w)
+        if not decay and self._last_gain > 0.1:
+            return
+        decay = max(decay, 1e-7 * float(np.trace(A)) / P)
+        with _one_thread():
+            factor = _factor(torch.from_numpy(A + np.eye(P) * decay / 2))
+            if factor is None:
+                return
+            gamma = P - decay / 2 * float(torch.cholesky_inverse(factor).diagonal().sum())
         self.effective_parameters = gamma
-        alpha = (penalised.sum() - undetermined) / max(2 * float(w[penalised] @ w[penalised]), 1e-300)
+        alpha = gamma / max(2 * float(w @ w), 1e-300)
         beta = max(n - gamma, 1.0) / max(2 * squares, 1e-300)
         for group in self.param_groups:
-            group["weight_decay"] = float(alpha / beta * 2 / n)
+            group["weight_decay"] = alpha / beta * 2 / n
 
     def _parameters(self) -> list[torch.Tensor]:
         return [p for group in self.param_groups for p in group["params"]]
-
-    def _penalised(self) -> np.ndarray:
-        """Return whether each number is a weight, (P,)."""
-        return np.concatenate([np.full(p.numel(), p.ndim > 1) for p in self._parameters()])
 
     def _decays(self) -> np.ndarray:
         """Return the strength of the penalty on each number, (P,)."""
         return np.concatenate(
             [
-                np.full(p.numel(), group["weight_decay"] if p.ndim > 1 else 0.0)
+                np.full(p.numel(), group["weight_decay"] * (p.ndim > 1 or group["bayesian"]))
                 for group in self.param_groups
                 for p in group["params"]
             ]
