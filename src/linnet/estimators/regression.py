@@ -39,9 +39,9 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         loss = self._loss(None)
         return loss.link is torch.exp or isinstance(loss.function, nn.PoissonNLLLoss)
 
-    def _scales_target(self) -> bool:
+    def _scales_target(self) -> bool | str:
         # Standardised counts are no counts, and have no logarithm.
-        return self.scale_y and not self._counts()
+        return False if self._counts() else self.scale_y
 
     def _loss(self, target: Any) -> losses.Loss:
         if self.loss == "quantile":

@@ -11,7 +11,7 @@ from linnet.solvers.lbfgs import LBFGS
 from linnet.solvers.levenberg_marquardt import LevenbergMarquardt
 from linnet.spelling import check_choice
 
-__all__ = ["LBFGS", "SOLVERS", "TAKE_ALL_ROWS", "LevenbergMarquardt", "make"]
+__all__ = ["LBFGS", "SOLVERS", "TAKE_ALL_ROWS", "LevenbergMarquardt", "make", "takes_all_rows"]
 
 
 def _fused(factory: Callable[..., torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
@@ -36,6 +36,12 @@ SOLVERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 # Those that cannot learn from a part of the rows.
 TAKE_ALL_ROWS = (LBFGS, LevenbergMarquardt)
+
+
+def takes_all_rows(solver: object) -> bool:
+    """Whether a name or a factory, a partial one too, gives a solver that takes all rows at once."""
+    factory = SOLVERS.get(solver) if isinstance(solver, str) else getattr(solver, "func", solver)
+    return isinstance(factory, type) and issubclass(factory, TAKE_ALL_ROWS)
 
 
 def make(
