@@ -22,6 +22,7 @@ from linnet.report import (
     split_rows,
     task_of,
 )
+from linnet.solvers import takes_all_rows
 from linnet.table import Columns
 from linnet.table.values import is_date, is_text, reads_as_marked_number
 
@@ -255,7 +256,7 @@ def _make(job: Job, is_classes: bool, n_rows: int) -> Any:
     settings = dict(job.settings)
     if settings["early_stopping"]:
         n_rows -= max(1, round(settings["validation_fraction"] * n_rows))
-    if not job.has_batch_size and settings["solver"] != "lbfgs":
+    if not job.has_batch_size and settings["solver"] not in ("lbfgs", "lm", "auto"):
         # About 30 to 60 steps an epoch, so that small tables are not done in a few steps and
         # large ones do not wait for the overhead of a million.
         size = 2 ** round(np.log2(max(1, n_rows) / 40))
@@ -277,7 +278,10 @@ def _say_plan(
     say(f"{rows_told}; {len(held_out):,} held out for the scores.")
     layers = ",".join(map(str, estimator.hidden_layer_sizes))
     size = estimator.batch_size
-    steps = "all rows at once" if estimator.solver == "lbfgs" else f"batches of {size:,}"
+    if takes_all_rows(estimator.solver):
+        steps = "all rows at once"
+    else:
+        steps = "batches of up to 200" if size == "auto" else f"batches of {size:,}"
     say(
         f"Hidden layers {layers}, {estimator.activation}; {estimator.solver}, {steps}, at most "
         f"{counted(estimator.max_iter, 'epoch')}; seed {estimator.random_state}."

@@ -154,7 +154,8 @@ class NetworkEstimator(BaseEstimator):
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any):
         if solvers.takes_all_rows(self.solver):
-            told = repr(self.solver) if isinstance(self.solver, str) else "this"
+            factory = getattr(self.solver, "func", self.solver)
+            told = repr(factory) if isinstance(factory, str) else factory.__name__
             raise AttributeError(
                 f"partial_fit is not there for solver={told}, which needs all rows at once. "
                 "Choose solver='adam', 'adamw' or 'sgd'."
