@@ -95,7 +95,7 @@ def test_the_page_of_errors_holds_what_is_said():
 # Lines that run, links that lead somewhere --------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/checkpoints.md"])
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
     import matplotlib.pyplot as plt
 

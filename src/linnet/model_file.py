@@ -151,6 +151,11 @@ def load(path: str | os.PathLike[str], module: nn.Module | None = None) -> Any:
     path = Path(path)
     description, tensors = unpack(path)
     name = description.get("estimator")
+    if "checkpoint_of" in description:
+        raise ValueError(
+            f"{path} holds the checkpoint of a training, not a model. Go on with the training: "
+            "give checkpoint= and resume=True to what began it."
+        )
     if not isinstance(name, str) or name not in ESTIMATORS:
         raise damaged(path, f"an estimator {str(name)[:40]!r} is not known")
     if issubclass(ESTIMATORS[name], Perceptron) and module is not None:

@@ -6,6 +6,7 @@ Letters: N rows, B rows of a batch.
 from __future__ import annotations
 
 import copy
+import os
 from contextlib import suppress
 from typing import Any
 
@@ -81,6 +82,29 @@ def check_flags(**flags: object) -> None:
     ]
     if wrong:
         raise ValueError("; ".join(wrong) + ".")
+
+
+def check_checkpoint(checkpoint: object, every: object, resume: bool) -> None:
+    """Raise one error for what is wrong with where, and how often, a training is kept.
+
+    Raises
+    ------
+    TypeError
+        If `checkpoint` is no path.
+    ValueError
+        If `every` is no number of seconds, or `resume` is asked for without a file.
+    """
+    if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike):
+        raise TypeError(
+            f"checkpoint={checkpoint!r} is no path. Give the name of a file, such as "
+            "'training.checkpoint'."
+        )
+    if isinstance(every, bool) or not isinstance(every, int | float | np.number) or not every >= 0:
+        raise ValueError(f"checkpoint_every={every!r} has to be seconds, 0 or more.")
+    if resume and checkpoint is None:
+        raise ValueError(
+            "resume=True needs the file to go on from: give checkpoint='training.checkpoint' too."
+        )
 
 
 def check_optimizer(optimizer: torch.optim.Optimizer, module: nn.Module) -> None:

@@ -6,6 +6,7 @@ Letters: N rows, D inputs, K outputs, B rows of a batch, E epochs.
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 import warnings
@@ -20,6 +21,7 @@ from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from linnet import losses, solvers
+from linnet.checkpoint import Checkpoint, describe, ended_by_sigterm, fingerprint
 from linnet.data import Rows, Stream, read_rows
 from linnet.engine import ENGINES, NativeEngine, TorchEngine, choose, choose_device, choose_threads
 from linnet.engine.placement import moved, threads
@@ -27,6 +29,7 @@ from linnet.engine.torch_engine import is_finite, seeded
 from linnet.forks import is_forked
 from linnet.history import EpochResult, History, Outcome
 from linnet.preflight import (
+    check_checkpoint,
     check_flags,
     check_last_batch,
     check_parameters,
@@ -74,6 +77,9 @@ def train(
     n_threads: int | None = None,
     on_epoch: Callable[[History], object] | None = None,
     progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: float = 30.0,
+    resume: bool = False,
     state: TrainingState | None = None,
 ) -> History:
     """Train a torch module in place.
@@ -136,6 +142,14 @@ def train(
         ``on_epoch(history)`` is called after each epoch; returning True stops the training.
     progress : bool, default=False
         Show a progress bar on the standard error stream.
+    checkpoint : str or path, optional
+        File that keeps where the training stands, so that it can go on after a crash with the same
+        result as without one. Ctrl-C and SIGTERM write it first. No file, by default.
+    checkpoint_every : float, default=30.0
+        Seconds between two writings, at least; more where they would take over 1 % of the time.
+    resume : bool, default=False
+        Go on from the file `checkpoint` where it exists, up to `epochs` in all; without it an
+        existing file is an error.
     state : TrainingState, optional
         Filled by this call, and gone on from if filled by an earlier one.
 
@@ -150,6 +164,8 @@ def train(
         If shapes, lengths or values do not fit, or a name is unknown.
     TypeError
         If an argument is of a kind that cannot be used.
+    OSError
+        If the checkpoint exists and `resume` is False, or cannot be written.
     Exception
         What `on_epoch`, the module or the loss raises. The module then holds the best weights so
         far.
@@ -169,7 +185,7 @@ def train(
     >>> history.n_epochs, history.outcome.value
     (5, 'epochs_done')
     """
-    check_flags(shuffle=shuffle, progress=progress)
+    check_flags(shuffle=shuffle, progress=progress, resume=resume)
     check_parameters(
         module,
         epochs,
@@ -190,6 +206,10 @@ def train(
     check_choice("scheduler_step", scheduler_step, ("epoch", "batch"))
     function = losses.resolve(loss)
     check_choice("engine", engine, ENGINES)
+    check_checkpoint(checkpoint, checkpoint_every, resume)
+    kept = None
+    if checkpoint is not None:
+        kept = Checkpoint(checkpoint, checkpoint_every, resume=resume)
     state = TrainingState() if state is None else state
     seed = None
     generator = state.generator
@@ -215,6 +235,27 @@ def train(
         engine_class, reason = choose(
             engine, module, function, state.optimizer, rows, target_device
         )
+    n_left, ended = epochs, None
+    if kept is not None:
+        n_before, seed = history.n_epochs, history.seed
+        settings = {
+            "the loss": describe(function.function, function.name),
+            "batch_size": batch_size,
+            "shuffle": shuffle,
+            "scheduler_step": scheduler_step,
+            "tol": tol,
+            "patience": patience,
+            "clip_grad_norm": clip_grad_norm,
+            "clip_grad_value": clip_grad_value,
+            "the engine": engine_class.name,
+        }
+        if random_state is not None and seed is not None:
+            settings["random_state"] = seed
+        same = fingerprint(module, state, rows, validation, **settings)
+        ended = kept.read(state, module, same)
+        assert state.history is not None
+        history = state.history
+        n_left = max(0, epochs - (history.n_epochs - n_before)) if ended is None else 0
     history.loss, history.n_rows, history.batch_size = function.name, len(rows), batch_size
     history.engine, history.engine_reason = engine_class.name, reason
     history.device, history.has_validation = str(target_device), validation is not None
@@ -225,7 +266,12 @@ def train(
     if is_forked() and (n_threads or 1) > 1:
         note = f"n_threads={n_threads} is taken as 1, in a process that was forked."
         history.notes += [] if note in history.notes else [note]
-    with threads(n_threads), moved(modules, state.optimizer, target_device, home), _ended(module):
+    with (
+        ended_by_sigterm() if kept is not None else nullcontext(),
+        threads(n_threads),
+        moved(modules, state.optimizer, target_device, home),
+        _ended(module),
+    ):
         worker = engine_class(
             module=module,
             loss=function,
@@ -243,7 +289,9 @@ def train(
                 worker,
                 state,
                 validation=None if validation is None else validation.to(target_device),
-                epochs=epochs,
+                epochs=n_left,
+                ended=ended,
+                kept=kept,
                 shuffle=shuffle,
                 tol=tol,
                 patience=math.inf if patience is None else patience,
@@ -298,6 +346,8 @@ def _loop(
     *,
     validation: Rows | Stream | None,
     epochs: int,
+    ended: Outcome | None,
+    kept: Checkpoint | None,
     shuffle: bool,
     tol: float,
     patience: float,
@@ -353,11 +403,17 @@ def _loop(
             if outcome is not None:
                 history.outcome = outcome
                 break
+            if kept is not None:
+                kept.after_epoch(state, module, None)
         else:
-            history.outcome = Outcome.EPOCHS_DONE
+            history.outcome = Outcome.EPOCHS_DONE if ended is None else ended
         if not (is_finite(module) and _gives_finite(worker)):
             history.outcome = Outcome.NOT_FINITE  # broken by the very last step
+        if kept is not None and epochs:
+            kept.after_epoch(state, module, history.outcome)
     except BaseException as problem:
+        if kept is not None:
+            kept.write()
         # Of an epoch that was cut off, some figures may stand in the history already.
         n_whole = min(len(curve) for curve in history.curves.values())
         history.curves = {name: curve[:n_whole] for name, curve in history.curves.items()}
