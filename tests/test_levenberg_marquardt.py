@@ -44,8 +44,15 @@ def solve(solver, module, *data, steps=3000):
     return loss
 
 
-@pytest.mark.parametrize("start", [0, 1])
-@pytest.mark.parametrize("name", PROBLEMS)
+# The far start of MGH10 takes a thousand steps.
+STARTS = [
+    pytest.param(name, start, marks=[pytest.mark.slow] * ((name, start) == ("MGH10", 0)))
+    for name in PROBLEMS
+    for start in (0, 1)
+]
+
+
+@pytest.mark.parametrize(("name", "start"), STARTS)
 def test_nists_certified_parameters_are_found(name, start):
     problem = PROBLEMS[name]
     module = Curve(problem.model, problem.starts[start])
@@ -340,7 +347,7 @@ def test_train_stops_by_the_solvers_own_criterion_and_says_which(engine):
     assert history.learning_rate[0] == 0.001 and history.learning_rate[1] != 0.001
     module = network(3, 1)  # a linear one, which is done in a few steps
     again = linnet.train(module, X, y, optimizer="lm", epochs=500, engine=engine)
-    assert again.outcome in (linnet.Outcome.NO_LOWER_LOSS, linnet.Outcome.SMALL_GRADIENT)
+    assert again.outcome in (linnet.Outcome.CONVERGED, linnet.Outcome.SMALL_GRADIENT)
 
 
 @pytest.mark.parametrize("engine", ["torch", "native"])
@@ -364,6 +371,7 @@ def test_train_refuses_what_levenberg_marquardt_cannot_do():
     for options in (
         {"loss": "huber"},
         {"loss": nn.MSELoss(reduction="sum")},
+        {"scheduler": torch.optim.lr_scheduler.StepLR},
         {"X": torch.utils.data.DataLoader(torch.utils.data.TensorDataset(X, y)), "y": None},
     ):
         with pytest.raises(ValueError) as error:
@@ -374,6 +382,20 @@ def test_train_refuses_what_levenberg_marquardt_cannot_do():
         "loss='squared_error', or optimizer='lbfgs' or 'adamw'.",
         "Levenberg-Marquardt minimises the mean squared error, and the loss is MSELoss with a sum. "
         "Write loss='squared_error', or optimizer='lbfgs' or 'adamw'.",
+        "Levenberg-Marquardt has no learning rate that a scheduler could change. Leave scheduler "
+        "out.",
         "Levenberg-Marquardt needs all rows at once, and these come from a DataLoader. Give X and "
         "y as arrays or tensors, or write optimizer='adamw'.",
     ]
+
+
+def test_a_training_goes_on_from_its_checkpoint_with_the_same_bits(tmp_path):
+    (X, y), file = rows(dtype=torch.float32), tmp_path / "training.linnet"
+    once, parts = (network(3, 6, 1, dtype=torch.float32) for _ in range(2))
+    linnet.train(once, X, y, optimizer="lm", epochs=10)
+    for epochs in (4, 10):
+        linnet.train(
+            parts, X, y, optimizer="lm", epochs=epochs, checkpoint=file, resume=file.exists()
+        )
+    for p, q in zip(once.parameters(), parts.parameters(), strict=True):
+        assert torch.equal(p, q)

@@ -8,8 +8,8 @@ SMALL_GRADIENT: Criterion = (
     "small_gradient",
     "The solver's criterion is met: the norm of the gradient is below min_grad.",
 )
-NO_LOWER_LOSS: Criterion = (
-    "no_lower_loss",
+CONVERGED: Criterion = (
+    "converged",
     "The solver's criterion is met: no step lowers the loss further.",
 )
 GOAL_REACHED: Criterion = ("goal_reached", "The loss has reached the goal.")

@@ -42,7 +42,7 @@ class Outcome(Enum):
         "for `patience` epochs.",
     )
     SMALL_GRADIENT = criteria.SMALL_GRADIENT
-    NO_LOWER_LOSS = criteria.NO_LOWER_LOSS
+    CONVERGED = criteria.CONVERGED
     GOAL_REACHED = criteria.GOAL_REACHED
     TIME_UP = "time_up", "The time given by max_time was used up."
     STOPPED_BY_CALLBACK = "stopped_by_callback", "on_epoch returned True."

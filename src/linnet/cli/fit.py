@@ -247,6 +247,8 @@ def _types(given: list[str] | None) -> dict[str, str] | None:
 
 
 def _say_end(document: dict[str, Any], file: Path) -> None:
+    for note in document["notes"]:
+        say(in_shell_words(note))
     say(
         f"{in_shell_words(document['outcome_sentence'])} Epoch {document['best_epoch']} of "
         f"{document['n_epochs']:,} was best."

@@ -176,6 +176,7 @@ def describe_fit(result: Result, seconds: float) -> dict[str, Any]:
         "seed": history.seed,
         "engine": history.engine,
         "engine_reason": history.engine_reason,
+        "notes": history.notes,
         "seconds": seconds,
     }
 

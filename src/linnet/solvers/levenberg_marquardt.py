@@ -120,6 +120,16 @@ class LevenbergMarquardt(torch.optim.Optimizer):
     def mu(self) -> float:
         return self.param_groups[0]["mu"]
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state, as `torch.optim.Optimizer.load_state_dict`."""
+        super().load_state_dict(state_dict)
+        # torch gives what it loads the type of the parameters.
+        numbers = [number for group in state_dict["param_groups"] for number in group["params"]]
+        for p, number in zip(self._parameters(), numbers, strict=True):
+            exact = state_dict["state"].get(number, {}).get("exact")
+            if exact is not None:
+                self.state[p]["exact"] = exact.detach().double().cpu().clone()
+
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         module: nn.Module,
@@ -195,7 +205,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
                     return new_loss
             n_refused += 1
             mu *= group["mu_inc"] or 2.0**n_refused
-        return self._stop(criteria.NO_LOWER_LOSS, loss)
+        return self._stop(criteria.CONVERGED, loss)
 
     @staticmethod
     def _bent(
@@ -259,8 +269,9 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         parts = []
         for p in self._parameters():
             value, exact = p.detach(), self.state[p].get("exact")
+            value = value.cpu()
             known = exact is not None and torch.equal(exact.to(p.dtype), value)
-            parts.append((exact if known else value).double().cpu().reshape(-1))
+            parts.append((exact if known else value).double().reshape(-1))
         return torch.cat(parts).numpy()
 
     def _scatter(self, w: np.ndarray) -> None:
