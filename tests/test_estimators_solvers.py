@@ -34,7 +34,9 @@ def test_lm_fits_a_sine_to_many_digits():
 
 def test_lm_penalises_as_lbfgs_does():
     X, y = load_diabetes(return_X_y=True)
-    options = dict(hidden_layer_sizes=(), alpha=50.0, dtype="float64", tol=0, n_iter_no_change=np.inf)
+    options = dict(
+        hidden_layer_sizes=(), alpha=50.0, dtype="float64", tol=0, n_iter_no_change=np.inf
+    )
     lm = MLPRegressor(solver="lm", random_state=0, max_iter=50, **options).fit(X, y)
     lbfgs = MLPRegressor(solver="lbfgs", random_state=0, max_iter=100, **options).fit(X, y)
     np.testing.assert_allclose(lm.coefs_[0], lbfgs.coefs_[0], rtol=1e-4, atol=1e-5)
@@ -120,7 +122,9 @@ def test_lm_refuses_a_classifier_with_what_to_write():
     ],
 )
 def test_auto_chooses_by_size_and_loss_and_says_why(options, note):
-    model = MLPRegressor(solver="auto", max_iter=4, n_iter_no_change=np.inf, random_state=0, **options)
+    model = MLPRegressor(
+        solver="auto", max_iter=4, n_iter_no_change=np.inf, random_state=0, **options
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(*sine())
@@ -230,7 +234,9 @@ def test_nguyen_widrow_spreads_units_over_the_range(n_inputs, hidden):
     assert bias.abs().max() <= length * 1.0001
     if hidden > 1:
         along = (bias * weight[:, 0].sign()).sort().values
-        torch.testing.assert_close(along.diff(), torch.full((hidden - 1,), 2 * length / (hidden - 1)))
+        torch.testing.assert_close(
+            along.diff(), torch.full((hidden - 1,), 2 * length / (hidden - 1))
+        )
     assert network[2].weight.abs().max() <= 0.5
 
 

@@ -59,9 +59,7 @@ def test_nists_certified_parameters_are_found(name, start):
     solver = LevenbergMarquardt(module.parameters(), min_grad=0)
     X, y = problem.rows()
     loss = solve(solver, module, X, y)
-    assert solver.reason == (
-        "The solver's criterion is met: no step lowers the loss further."
-    )
+    assert solver.reason == ("The solver's criterion is met: no step lowers the loss further.")
     np.testing.assert_allclose(module.b.detach(), problem.certified, rtol=1e-6)
     np.testing.assert_allclose(loss * len(y), problem.sum_of_squares, rtol=1e-9)
 
@@ -118,7 +116,9 @@ def test_a_step_is_that_of_the_formula_and_mu_moves_as_trainlms():
     problem = ModuleResiduals(module, list(module.parameters()), X, y)
     J, n = problem.jacobian(w), len(X)
     r = (module(X) - y).detach().numpy()[:, 0]
-    D = np.concatenate([np.full(p.numel(), decay if p.ndim > 1 else 0) for p in module.parameters()])
+    D = np.concatenate(
+        [np.full(p.numel(), decay if p.ndim > 1 else 0) for p in module.parameters()]
+    )
     d = np.linalg.solve(J.T @ J / n + np.diag(D / 2 + mu), -(J.T @ r / n + D / 2 * w))
     solver = LevenbergMarquardt(
         module.parameters(), mu, mu_dec=0.1, mu_inc=10, geodesic=False, weight_decay=decay

@@ -56,7 +56,9 @@ def test_normal_equations_are_those_of_torch_func(name, n_rows):
 
 def test_a_network_of_more_numbers_than_a_block_has_them_too():
     torch.manual_seed(0)
-    module = nn.Sequential(nn.Linear(4, 40), nn.Tanh(), nn.Linear(40, 20), nn.Linear(20, 3)).double()
+    module = nn.Sequential(
+        nn.Linear(4, 40), nn.Tanh(), nn.Linear(40, 20), nn.Linear(20, 3)
+    ).double()
     X, y = torch.randn(500, 4).double(), torch.randn(500, 3).double()
     trained = list(module.parameters())
     w = torch.cat([p.detach().reshape(-1) for p in trained]).numpy()
@@ -97,8 +99,15 @@ def test_both_engines_take_the_same_steps(dtype):
         found = copy.deepcopy(module).to(dtype)
         histories.append(
             linnet.train(
-                found, rows.X, rows.y, optimizer="lm", epochs=10, engine=engine,
-                sample_weight=np.linspace(0.5, 1.5, 60), X_val=rows.X[:20], y_val=rows.y[:20],
+                found,
+                rows.X,
+                rows.y,
+                optimizer="lm",
+                epochs=10,
+                engine=engine,
+                sample_weight=np.linspace(0.5, 1.5, 60),
+                X_val=rows.X[:20],
+                y_val=rows.y[:20],
             )  # fmt: skip
         )
         trained.append(found)

@@ -6,7 +6,7 @@ Criterion = tuple[str, str]
 
 SMALL_GRADIENT: Criterion = (
     "small_gradient",
-    "The solver's criterion is met: the norm of the gradient is below min_grad.",
+    "The solver's criterion is met: the gradient is as good as zero.",
 )
 CONVERGED: Criterion = (
     "converged",

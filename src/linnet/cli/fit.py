@@ -159,7 +159,9 @@ def fit(
         settings["loss"] = loss
     if preset is not None:
         if loss not in (None, "squared_error"):
-            raise typer.BadParameter(f"--preset {preset} minimises squared_error: leave out --loss.")
+            raise typer.BadParameter(
+                f"--preset {preset} minimises squared_error: leave out --loss."
+            )
         try:
             settings |= _of_preset(preset, context)
         except ValueError as fault:

@@ -9,12 +9,14 @@ from linnet.data import Rows, Stream
 from linnet.engine.native_engine import NativeEngine, why_not
 from linnet.engine.second_order import (
     LeastSquaresEngine,
+    NativeLbfgsEngine,
     NativeLeastSquaresEngine,
     choose_least_squares,
+    lbfgs_faults,
 )
 from linnet.engine.torch_engine import TorchEngine
 from linnet.losses import Loss
-from linnet.solvers import LevenbergMarquardt
+from linnet.solvers import LBFGS, LevenbergMarquardt
 from linnet.spelling import check_choice
 
 ENGINES = ("auto", "native", "torch")
@@ -57,17 +59,19 @@ def choose(
         return choose_least_squares(engine, module, loss, optimizer, rows, device)
     if engine == "torch":
         return TorchEngine, "engine='torch' was asked for."
-    faults = why_not(module, loss, optimizer, rows, device)
+    is_lbfgs = type(optimizer) is LBFGS
+    faults = (lbfgs_faults if is_lbfgs else why_not)(module, loss, optimizer, rows, device)
+    native = NativeLbfgsEngine if is_lbfgs else NativeEngine
     if engine == "native":
         if faults:
             raise ValueError(
                 f"engine='native' cannot train this: {'; '.join(faults)}. Write engine='auto' or "
                 "engine='torch'."
             )
-        return NativeEngine, "engine='native' was asked for."
+        return native, "engine='native' was asked for."
     if faults:
         return TorchEngine, f"PyTorch, for {'; '.join(faults)}."
-    return NativeEngine, "Every layer, the loss and the optimizer are known to the native engine."
+    return native, "Every layer, the loss and the optimizer are known to the native engine."
 
 
 def choose_device(device: str | torch.device, module: nn.Module, batch_size: int) -> torch.device:
@@ -134,13 +138,16 @@ def choose_threads(
     """
     if n_threads is not None or engine is NativeEngine:
         return n_threads
-    if issubclass(engine, LeastSquaresEngine):
-        return _least_squares_threads(module, batch_size, engine)
+    if issubclass(engine, LeastSquaresEngine | NativeLbfgsEngine):
+        return _second_order_threads(module, batch_size, engine)
     work = sum(p.numel() for p in module.parameters()) * batch_size
     return 1 if work <= _ONE_THREAD_UP_TO else None
 
 
-def _least_squares_threads(module: nn.Module, n_rows: int, engine: Engine) -> int | None:
+def _second_order_threads(module: nn.Module, n_rows: int, engine: Engine) -> int | None:
     n_parameters = sum(p.numel() for p in module.parameters())
-    least = _ONE_THREAD_UP_TO // 10 if engine is NativeLeastSquaresEngine else _ONE_THREAD_UP_TO
-    return 1 if n_rows * n_parameters**2 <= least else None
+    work = n_rows * n_parameters
+    if issubclass(engine, LeastSquaresEngine):
+        work *= n_parameters  # J'J
+    # Natively threads meet a few times a step only.
+    return 1 if work <= _ONE_THREAD_UP_TO // (10 if engine.name == "native" else 1) else None

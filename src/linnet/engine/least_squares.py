@@ -38,7 +38,7 @@ class FlatNetwork:
         self.offsets = [offset.get(id(p), -1) for p in program.parameters]
         self.n_weights = int(starts[-1])
         program.parameters = [p.detach().double().clone() for p in program.parameters]
-        self._copies = program.parameters
+        self._copies, self.n_outputs = program.parameters, program.heights[program.output]
         trained = [at >= 0 for at in self.offsets]
         self.network: Any = build(program, trained, [0] * len(trained))
         self.X = rows.X.double().contiguous().numpy()
@@ -54,7 +54,7 @@ class FlatNetwork:
     def outputs(self, w: np.ndarray, n_threads: int) -> np.ndarray:
         """Return the outputs (N, K) for the weights w (P,), which stay."""
         self.set(w)
-        outputs = np.empty_like(self.y)
+        outputs = np.empty((len(self.X), self.n_outputs))
         self.network.predict(self.X, outputs, n_threads)
         return outputs
 

@@ -134,11 +134,8 @@ class NativeEngine:
             self.batch_scheduler.step()
         return steps
 
-    def _loss_tuple(self) -> tuple[int, float, Any, bool]:
-        """Return the code of the loss, its knob, weights of classes, and whether it is a sum."""
-        code, knob = _LOSSES[type(self.loss.function)]
-        value = 0.0 if knob is None else float(getattr(self.loss.function, knob))
-        return code, value, self._classes, self.loss.is_sum
+    def _loss_tuple(self) -> LossTuple:
+        return _loss_tuple(self.loss, self._classes)
 
     def _hand_over_state(self) -> None:
         """Point the native module at the optimizer's tensors, made where they are missing."""
@@ -165,6 +162,21 @@ class NativeEngine:
             self._network.set_state(number, *arrays, n_steps, count)
             self._states.append((parameter, state, names))
             self._moments += tensors
+
+
+# The code of a loss, its knob, weights of classes, and whether it is a sum.
+LossTuple = tuple[int, float, Any, bool]
+
+
+def _loss_tuple(loss: Loss, classes: Any) -> LossTuple:
+    code, knob = _LOSSES[type(loss.function)]
+    value = 0.0 if knob is None else float(getattr(loss.function, knob))
+    return code, value, classes, loss.is_sum
+
+
+def loss_tuple(loss: Loss, rows: Rows) -> LossTuple:
+    """Return a loss as the native module takes it, for rows of their type."""
+    return _loss_tuple(loss, _class_weights(loss, rows))
 
 
 def _moments(

@@ -249,9 +249,7 @@ class NetworkEstimator(BaseEstimator):
             shuffle=self.shuffle,
             # It stops by its own criteria, and by validation rows as soon as they get worse.
             tol=0.0 if is_least_squares else self.tol,
-            patience=None
-            if partial or (is_least_squares and X_val is None)
-            else self._patience(),
+            patience=None if partial or (is_least_squares and X_val is None) else self._patience(),
             clip_grad_norm=self.clip_grad_norm,
             max_time=self.max_time,
             random_state=generator,

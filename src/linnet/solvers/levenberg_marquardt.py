@@ -193,7 +193,9 @@ class LevenbergMarquardt(torch.optim.Optimizer):
                 d = system.solve(-b)
                 promised = mu * float(d @ d) - float(b @ d)
                 if group["geodesic"]:
-                    d = self._bent(problem, w, d, system, A @ d - decay / 2 * d, b - decay / 2 * w, n)
+                    d = self._bent(
+                        problem, w, d, system, A @ d - decay / 2 * d, b - decay / 2 * w, n
+                    )
                 new_loss = problem.sum_of_squares(w + d) / n
                 gain = before - new_loss - decay @ (w + d) ** 2 / 2
                 if gain > 0:
@@ -343,6 +345,8 @@ def _check(knobs: dict[str, Any]) -> None:
         "goal": ("0 or more", lambda x: x >= 0),
         "weight_decay": ("0 or more", lambda x: x >= 0),
     }
-    wrong = [f"{k}={v!r} has to be {allowed[k][0]}" for k, v in knobs.items() if not allowed[k][1](v)]
+    wrong = [
+        f"{k}={v!r} has to be {allowed[k][0]}" for k, v in knobs.items() if not allowed[k][1](v)
+    ]
     if wrong:
         raise ValueError("; ".join(wrong) + ".")

@@ -135,9 +135,7 @@ class ModuleResiduals:
     def _pieces(self, w: np.ndarray) -> dict[str, torch.Tensor]:
         whole = torch.from_numpy(w).to(self._y.device)
         parts = whole.split([shape.numel() for shape in self._shapes])
-        return {
-            n: p.view(s) for n, p, s in zip(self._names, parts, self._shapes, strict=True)
-        }
+        return {n: p.view(s) for n, p, s in zip(self._names, parts, self._shapes, strict=True)}
 
     def _outputs(self, pieces: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         return functional_call(self._module, {**self._others, **pieces}, (x,))
@@ -168,7 +166,9 @@ class ModuleResiduals:
 
         X = self._X[rows]
         by_name: Any = vmap(jacrev(of_row), in_dims=(None, 0))(pieces, X)  # (b, K, *shape) each
-        J = torch.cat([by_name[name].reshape(len(X), -1, s.numel()) for name, s in self._sized()], 2)
+        J = torch.cat(
+            [by_name[name].reshape(len(X), -1, s.numel()) for name, s in self._sized()], 2
+        )
         if self._root is not None:
             J = J * self._root[rows].reshape(-1, 1, 1)
         return J.reshape(-1, J.shape[2])
