@@ -142,8 +142,8 @@ def write(curves: dict[str, list[Curve]], half: float, arguments: argparse.Names
     lines = [
         "# Error against time",
         "",
-        "Written by `python -m benchmarks.solvers`, whose first lines say what is measured. Medians "
-        f"over the seeds; half of the time of the tutorial's own loop is {half:.2f} s.",
+        "Written by `python -m benchmarks.solvers`, whose first lines say what is measured. "
+        f"Medians over the seeds; half of the time of the tutorial's own loop is {half:.2f} s.",
         "",
         f"| training | seeds | error at half of the loop's time | seconds to {TARGET:g} | seeds "
         "that reach it |",

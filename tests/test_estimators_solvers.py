@@ -34,9 +34,8 @@ def test_lm_fits_a_sine_to_many_digits():
 
 def test_lm_penalises_as_lbfgs_does():
     X, y = load_diabetes(return_X_y=True)
-    options = dict(
-        hidden_layer_sizes=(), alpha=50.0, dtype="float64", tol=0, n_iter_no_change=np.inf
-    )
+    options = {"hidden_layer_sizes": (), "alpha": 50.0, "dtype": "float64", "tol": 0}
+    options["n_iter_no_change"] = np.inf
     lm = MLPRegressor(solver="lm", random_state=0, max_iter=50, **options).fit(X, y)
     lbfgs = MLPRegressor(solver="lbfgs", random_state=0, max_iter=100, **options).fit(X, y)
     np.testing.assert_allclose(lm.coefs_[0], lbfgs.coefs_[0], rtol=1e-4, atol=1e-5)
@@ -60,7 +59,7 @@ def test_lm_that_is_cut_off_is_told_of_no_rate():
 
 def test_lm_goes_on_with_warm_start():
     X, y = sine()
-    options = dict(hidden_layer_sizes=(6,), activation="tanh", solver="lm", random_state=0)
+    options = {"hidden_layer_sizes": (6,), "activation": "tanh", "solver": "lm", "random_state": 0}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         once = MLPRegressor(max_iter=12, **options).fit(X, y)
@@ -78,8 +77,8 @@ def test_the_knobs_of_lm_are_set_by_a_partial():
     with pytest.raises(AttributeError) as error:
         model.partial_fit(X, y)
     assert str(error.value) == (
-        "partial_fit is not there for solver=LevenbergMarquardt, which needs all rows at once. Choose "
-        "solver='adam', 'adamw' or 'sgd'."
+        "partial_fit is not there for solver=LevenbergMarquardt, which needs all rows at once. "
+        "Choose solver='adam', 'adamw' or 'sgd'."
     )
 
 
@@ -161,7 +160,7 @@ def test_fitnet_divides_scales_and_stops_as_matlab_does():
     assert {part: len(rows) for part, rows in split.items()} == {
         "train": 140, "validation": 30, "test": 30,
     }  # fmt: skip
-    assert sorted(sum(split.values(), [])) == list(range(200))
+    assert sorted(np.concatenate(list(split.values()))) == list(range(200))
     assert model.history_.outcome is Outcome.VALIDATION_LEAST
     assert model.history_.best_epoch == model.n_iter_ - 7  # six failures
     train, test = split["train"], split["test"]

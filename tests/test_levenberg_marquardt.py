@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from linnet.solvers.residuals import ModuleResiduals
 def network(*sizes, seed=0, dtype=torch.float64):
     torch.manual_seed(seed)
     layers = []
-    for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+    for a, b in pairwise(sizes):
         layers += [nn.Linear(a, b), nn.Tanh()]
     return nn.Sequential(*layers[:-1]).to(dtype)
 
@@ -142,7 +143,7 @@ def test_no_step_raises_the_penalised_loss():
     for _ in range(30):
         solver.step(module, X, y)
         losses.append(penalised())
-    assert all(a > b for a, b in zip(losses[:-1], losses[1:], strict=True))
+    assert all(a > b for a, b in pairwise(losses))
 
 
 def test_geodesic_acceleration_takes_fewer_steps_along_rosenbrocks_valley():
@@ -160,11 +161,10 @@ def test_geodesic_acceleration_takes_fewer_steps_along_rosenbrocks_valley():
         module = Valley()
         solver = LevenbergMarquardt(module.parameters(), geodesic=geodesic, goal=1e-24, min_grad=0)
         X, y = torch.eye(2, dtype=torch.float64), torch.zeros(2, 1, dtype=torch.float64)
-        for step in range(100):
+        steps[geodesic] = 0
+        while not solver.converged:
             solver.step(module, X, y)
-            if solver.converged:
-                break
-        steps[geodesic] = step
+            steps[geodesic] += 1
         np.testing.assert_allclose(module.b.detach(), [1, 1], rtol=1e-6)
         assert solver.reason == "The loss has reached the goal."
     assert steps[True] < 0.8 * steps[False]

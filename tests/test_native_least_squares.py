@@ -108,7 +108,7 @@ def test_both_engines_take_the_same_steps(dtype):
                 sample_weight=np.linspace(0.5, 1.5, 60),
                 X_val=rows.X[:20],
                 y_val=rows.y[:20],
-            )  # fmt: skip
+            )
         )
         trained.append(found)
     assert [h.engine for h in histories] == ["torch", "native"]

@@ -1,4 +1,4 @@
-"""The criteria by which a solver stops of its own accord: a code that files keep, and a sentence."""
+"""Why a solver stops of its own accord: a code that files keep, and a sentence."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from linnet.engine.native_engine import NativeEngine, why_not
 from linnet.engine.second_order import (
     LeastSquaresEngine,
     NativeLbfgsEngine,
-    NativeLeastSquaresEngine,
     choose_least_squares,
     lbfgs_faults,
 )

@@ -39,7 +39,7 @@ TAKE_ALL_ROWS = (LBFGS, LevenbergMarquardt)
 
 
 def takes_all_rows(solver: object) -> bool:
-    """Whether a name or a factory, a partial one too, gives a solver that takes all rows at once."""
+    """Whether a name or a factory, a partial one too, gives a solver that takes all rows."""
     factory = SOLVERS.get(solver) if isinstance(solver, str) else getattr(solver, "func", solver)
     return isinstance(factory, type) and issubclass(factory, TAKE_ALL_ROWS)
 

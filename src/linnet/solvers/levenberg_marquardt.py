@@ -27,9 +27,9 @@ class LevenbergMarquardt(torch.optim.Optimizer):
 
         (J'J / (N K) + weight_decay / 2 + mu I) d = -(J'r / (N K) + weight_decay / 2 w)
 
-    with the residuals r = outputs - targets and their Jacobian J, and raises mu until w + d lowers E.
-    J'J is added up over blocks of rows; J is never whole. All is computed in float64, and the exact
-    weights are kept beside parameters of another type.
+    with the residuals r = outputs - targets and their Jacobian J, and raises mu until w + d lowers
+    E. J'J is added up over blocks of rows; J is never whole. All is computed in float64, and the
+    exact weights are kept beside parameters of another type.
 
     Parameters
     ----------
@@ -235,8 +235,8 @@ class LevenbergMarquardt(torch.optim.Optimizer):
     def _weigh_evidence(self, w: np.ndarray, A: np.ndarray, squares: float, n: int) -> None:
         """Set weight_decay by the evidence; A is J'J / n. Begins as if all were determined.
 
-        Far from a minimum the misfit counts as noise, and the penalty would leave no weights; so the
-        first time is after a step that lowered the loss by less than a tenth.
+        Far from a minimum the misfit counts as noise, and the penalty would leave no weights. So
+        the first time is after a step that lowered the loss by less than a tenth.
         """
         decay, P = self.param_groups[0]["weight_decay"], len(w)
         if not decay and self._last_gain > 0.1:
@@ -267,13 +267,13 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         )
 
     def _gathered(self) -> np.ndarray:
-        """Return the weights (P,): the exact ones, where the parameters are still their roundings."""
+        """Return the weights (P,): the exact ones where the parameters are their roundings."""
         parts = []
         for p in self._parameters():
-            value, exact = p.detach(), self.state[p].get("exact")
-            value = value.cpu()
-            known = exact is not None and torch.equal(exact.to(p.dtype), value)
-            parts.append((exact if known else value).double().reshape(-1))
+            value, exact = p.detach().cpu(), self.state[p].get("exact")
+            if exact is not None and torch.equal(exact.to(p.dtype), value):
+                value = exact
+            parts.append(value.double().reshape(-1))
         return torch.cat(parts).numpy()
 
     def _scatter(self, w: np.ndarray) -> None:

@@ -118,7 +118,7 @@ class ModuleResiduals:
         total = torch.zeros(len(w), dtype=torch.float64, device=self._y.device)
         for rows in self._blocks():
             r = self._residuals(others, rows)
-            _, pull = vjp(lambda weights, rows=rows: self._differences(weights, rows), pieces)
+            pull: Any = vjp(lambda weights, rows=rows: self._differences(weights, rows), pieces)[1]
             by_name = pull(r)[0]
             total += torch.cat([by_name[name].reshape(-1) for name in self._names])
         return total.cpu().numpy()

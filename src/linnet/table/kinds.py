@@ -225,9 +225,7 @@ class DateColumn:
     def fit(cls, name: str, column: pa.Array) -> DateColumn:
         values = days(column, name)
         known = values[~np.isnan(values)]
-        statistics = moments(known.reshape(-1, 1))
-        mean, _, low, high = (float(v[0]) for v in statistics)
-        center, scale = (float(v[0]) for v in center_and_scale(statistics, standardize))
+        mean, deviation, low, high = (float(v[0]) for v in moments(known.reshape(-1, 1)))
         has_times = len(np.unique(known % 1.0)) > 1
         cycles = tuple(
             cycle
