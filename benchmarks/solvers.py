@@ -66,8 +66,8 @@ def by_scikit_learn(seed: int, clock: Callable[[], float], seconds: float) -> Cu
     for n in (25, 50, 100, 200, 400, 800, 1600, 3200):
         started = clock()
         model = SklearnRegressor(
-            hidden_layer_sizes=(80,), activation="tanh", solver="lbfgs", alpha=0, tol=1e-12, max_iter=n, max_fun=10**6,
-            random_state=seed,
+            hidden_layer_sizes=(80,), activation="tanh", solver="lbfgs", alpha=0, tol=1e-12,
+            max_iter=n, max_fun=10**6, random_state=seed,
         )  # fmt: skip
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
