@@ -10,7 +10,7 @@
 #include "compiler.hpp"
 #include "cpu.hpp"
 #include "dispatch.hpp"
-#include "epoch.hpp"
+#include "jacobian.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -146,6 +146,32 @@ class Bound {
     });
   }
 
+  double normal_equations(Table<T> X, Table<T> y, std::optional<Column<T>> weight,
+                          const std::vector<Index>& offsets, Matrix<T> JJ, Matrix<T> Jr, int n_threads) {
+    const Rows<T> rows = table(X, &y, weight);
+    if (Index(y.shape(1)) != net_->n_outputs()) throw std::invalid_argument("y does not have K columns");
+    const Index P = Index(Jr.shape(0));
+    check_offsets(offsets, P);
+    if (Index(Jr.shape(1)) != 1 || Index(JJ.shape(0)) != P || Index(JJ.shape(1)) != P)
+      throw std::invalid_argument("JJ does not have the shape (P, P), or Jr (P, 1)");
+    return without_gil([&](const Interrupted& asked) {
+      Jacobian<T> jacobian(*net_, offsets, P);
+      return jacobian.normal_equations(rows, JJ.data(), Jr.data(), std::max(1, n_threads), asked);
+    });
+  }
+
+  double gradient(Table<T> X, Table<T> y, std::optional<Column<T>> weight, const LossTuple<T>& loss,
+                  const std::vector<Index>& offsets, Matrix<T> out, int n_threads) {
+    const Rows<T> rows = table(X, &y, weight);
+    const LossSpec<T> spec = loss_spec(loss, y);
+    const Index P = Index(out.shape(0));
+    check_offsets(offsets, P);
+    if (Index(out.shape(1)) != 1) throw std::invalid_argument("out does not have the shape (P, 1)");
+    return without_gil([&](const Interrupted& asked) {
+      return linnet::gradient<T>(*net_, rows, spec, offsets, out.data(), P, std::max(1, n_threads), asked);
+    });
+  }
+
   // Raise what a signal's handler raised while the last call ran, if one did.
   void raise_interruption() {
     if (!interruption_) return;
@@ -176,6 +202,16 @@ class Bound {
       interruption_.emplace();  // takes the exception that was raised
       return true;
     });
+  }
+
+  // Where each parameter lies among P numbers; -1 for one that is not trained.
+  void check_offsets(const std::vector<Index>& offsets, Index P) const {
+    bool good = offsets.size() == net_->parameters().size() && net_->n_segments() == 1;
+    for (std::size_t i = 0; good && i < offsets.size(); ++i) {
+      const auto& p = net_->parameters()[i];
+      good = offsets[i] < 0 ? offsets[i] == -1 : p.trained && offsets[i] + p.rows * p.columns <= P;
+    }
+    if (!good) throw std::invalid_argument("the offsets do not fit the parameters");
   }
 
   LossSpec<T> loss_spec(const LossTuple<T>& given, const Table<T>& y) const {
@@ -244,6 +280,10 @@ void bind_network(nb::module_& m, const char* name) {
       .def("evaluate", &Bound<T>::evaluate, "X"_a.noconvert(), "y"_a.noconvert(),
            "weight"_a.noconvert().none(), "loss"_a, "n_threads"_a)
       .def("predict", &Bound<T>::predict, "X"_a.noconvert(), "out"_a.noconvert(), "n_threads"_a)
+      .def("normal_equations", &Bound<T>::normal_equations, "X"_a.noconvert(), "y"_a.noconvert(),
+           "weight"_a.noconvert().none(), "offsets"_a, "JJ"_a.noconvert(), "Jr"_a.noconvert(), "n_threads"_a)
+      .def("gradient", &Bound<T>::gradient, "X"_a.noconvert(), "y"_a.noconvert(),
+           "weight"_a.noconvert().none(), "loss"_a, "offsets"_a, "out"_a.noconvert(), "n_threads"_a)
       .def("raise_interruption", &Bound<T>::raise_interruption);
 }
 

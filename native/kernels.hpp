@@ -74,6 +74,8 @@ struct Kernels {
   void (*outer)(const T* g, Index O, const T* x, Index I, T* dW, Index o0, Index o1, Index S, bool add);
   void (*outer_turned)(const T* g, Index O, const T* turned, Index step, Index I, T* dW, Index o0,
                        Index o1, Index S, bool add);
+  // The same for each column of a panel by itself: dW (O I, C) = or += g[o] x[i].
+  void (*spread)(const T* g, Index O, const T* x, Index I, T* dW, bool add);
   // dw[h] = or += sum of g[h] x[h / F] and db[h] of g[h], for rows [h0, h1) of g (H, C) and x (H/F, C);
   // either may be null.
   void (*row_sums)(const T* g, Index H, const T* x, Index F, T* dw, T* db, Index h0, Index h1, Index S,

@@ -20,6 +20,7 @@ const Kernels<T>& table() {
                                   pack<T>,
                                   outer<T>,
                                   outer_turned<T>,
+                                  spread<T>,
                                   row_sums<T>,
                                   activate<T>,
                                   activate_backward<T>,

@@ -191,6 +191,9 @@ class Network {
   T* value(int i, Index p) { return values_[i].data() + p * H(i) * C; }
   T* slope(int i, Index p) { return slopes_[i].data() + p * H(i) * C; }
   const T* outputs(Index p) { return value(program_.output, p); }
+  int output() const { return program_.output; }
+  const T* weights(Index p) const { return weight_.data() + p * C; }  // of the rows of a panel
+  T* targets(const Rows<T>& table, Index p) { return targets_.data() + p * table.target_width * C; }
   const Kernels<T>& k;
   const Index C;
 
@@ -226,7 +229,6 @@ class Network {
   // Weights that do not stay in the first cache beside a panel.
   bool is_large(const Node& node) const { return H(node.in0) * H(node.out) * Index(sizeof(T)) > 16 * 1024; }
   const Node& batch_node(std::size_t segment) const { return program_.nodes[segments_[segment].second]; }
-  T* targets(const Rows<T>& table, Index p) { return targets_.data() + p * table.target_width * C; }
   T* data(int parameter) const { return parameter < 0 ? nullptr : program_.parameters[parameter].data; }
   void turn(int i, Index p, Index n) {
     k.turn(value(i, p), H(i), n, turned_[i].data() + p * C * C, turned_step());

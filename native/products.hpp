@@ -176,6 +176,20 @@ void outer_turned(const T* g, Index O, const T* turned, Index step, Index I, T* 
 }
 
 template <typename T>
+void spread(const T* g, Index O, const T* x, Index I, T* dW, bool add) {
+  constexpr int W = kWidth<T>, C = kColumns<T>;
+  for (Index o = 0; o < O; ++o)
+    for (int c = 0; c < C; c += W) {
+      const Vec<T> slope = load(g + o * C + c);
+      T* out = dW + o * I * C + c;
+      for (Index i = 0; i < I; ++i, out += C) {
+        const Vec<T> product = slope * load(x + i * C + c);
+        store(out, add ? load(out) + product : product);
+      }
+    }
+}
+
+template <typename T>
 void turn(const T* x, Index H, Index n, T* turned, Index step) {
   constexpr int W = kWidth<T>, C = kColumns<T>;
   for (Index h = 0; h < H; h += W)

@@ -7,6 +7,7 @@
 
 #include "checks.hpp"
 #include "dispatch.hpp"
+#include "least_squares_tests.hpp"
 #include "plain.hpp"
 #include "step_tests.hpp"
 
@@ -178,12 +179,14 @@ void test_all(const std::string& level, int repeats) {
   for (int i = 0; i < repeats; ++i) {
     test_multiply(k);
     test_outer(k);
+    test_spread(k);
     test_activations(k);
     test_losses(k);
     test_updates(k);
     if (i % 4 == 0) test_threads(k);
     if constexpr (sizeof(T) == 8)
-      if (i % 4 == 0) test_gradients(k), test_steps(k), test_batch_norm(k), test_totals(k);
+      if (i % 4 == 0) test_gradients(k), test_steps(k), test_batch_norm(k), test_totals(k),
+            test_normal_equations(k);
   }
 }
 

@@ -237,7 +237,7 @@ USAGE = {
     "'elu', 'gelu', 'hardtanh', 'identity', 'leaky_relu', 'logistic', 'mish', 'relu', 'selu', "
     "'sigmoid', 'silu', 'sin', 'softplus', 'softsign', 'tanh'.",
     ("--solver", "adm"): "--solver adm is not known, did you mean 'adam'? Allowed are 'adagrad', "
-    "'adam', 'adamw', 'lbfgs', 'nadam', 'radam', 'rmsprop', 'sgd'.",
+    "'adam', 'adamw', 'auto', 'lbfgs', 'lm', 'nadam', 'radam', 'rmsprop', 'sgd'.",
     ("--loss", "hubber"): "--loss hubber is not known, did you mean 'huber'? Allowed are "
     "'squared_error', 'absolute_error', 'smooth_l1', 'huber', 'poisson', 'quantile'.",
     ("--device", "gpu"): "--device gpu is not known, did you mean 'cpu'? Allowed are 'auto', "

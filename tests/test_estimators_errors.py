@@ -121,7 +121,7 @@ def test_every_parameter_out_of_range_is_told_at_once():
         "The 'max_iter' parameter of MLPRegressor must be an int in the range [1, inf). Got 0.5 "
         "instead. "
         "solver='adma' is not known, did you mean 'adam'? Allowed are 'adagrad', 'adam', 'adamw', "
-        "'lbfgs', 'nadam', 'radam', 'rmsprop', 'sgd'. "
+        "'auto', 'lbfgs', 'lm', 'nadam', 'radam', 'rmsprop', 'sgd'. "
         "The 'tol' parameter of MLPRegressor must be a float in the range [0.0, inf). Got nan "
         "instead."
     )

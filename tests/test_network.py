@@ -48,7 +48,7 @@ BOUNDS = {  # (weight, bias) of a layer of 300 inputs and 200 outputs before rel
 }
 
 
-@pytest.mark.parametrize("name", INITIALIZATIONS)
+@pytest.mark.parametrize("name", sorted({*INITIALIZATIONS} - {"nguyen_widrow"}))
 def test_each_initialization_fills_its_bounds(name):
     layer = mlp(300, (200,), 1, initialization=name)[0]
     weight, bias = BOUNDS[name]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from linnet.plots import ParityDisplay as ParityDisplay
     from linnet.plots import ResidualDisplay as ResidualDisplay
     from linnet.plots import SurfaceDisplay as SurfaceDisplay
+    from linnet.solvers import LevenbergMarquardt as LevenbergMarquardt
     from linnet.table import read_table as read_table
     from linnet.training import train as train
 
@@ -35,6 +36,7 @@ _ROOMS = {
     "EnsembleRegressor": "linnet.ensemble",
     "ErrorHistogramDisplay": "linnet.plots",
     "History": "linnet.history",
+    "LevenbergMarquardt": "linnet.solvers",
     "LossCurveDisplay": "linnet.plots",
     "MLPClassifier": "linnet.estimators",
     "MLPRegressor": "linnet.estimators",
@@ -55,6 +57,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "EnsembleRegressor",
     "ErrorHistogramDisplay",
     "History",
+    "LevenbergMarquardt",
     "LossCurveDisplay",
     "MLPClassifier",
     "MLPRegressor",

@@ -41,6 +41,8 @@ _FINAL = (
     Outcome.NO_IMPROVEMENT,
     Outcome.VALIDATION_LEAST,
     Outcome.CONVERGED,
+    Outcome.SMALL_GRADIENT,
+    Outcome.GOAL_REACHED,
     Outcome.STOPPED_BY_CALLBACK,
     Outcome.NOT_FINITE,
 )
@@ -198,7 +200,7 @@ def fingerprint(
         for group in optimizer.param_groups
     ]
     scheduler = "none" if state.scheduler is None else type(state.scheduler).__name__
-    rates = [group.get("initial_lr", group["lr"]) for group in optimizer.param_groups]
+    rates = [group.get("initial_lr", group.get("lr")) for group in optimizer.param_groups]
     return {
         "the module": f"{type(module).__name__} {hashlib.blake2b(described).hexdigest()[:12]}",
         "the optimizer": f"{type(optimizer).__name__} {groups} with rates {rates}",

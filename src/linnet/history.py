@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from linnet import criteria
+
 
 class Outcome(Enum):
     """Why a training ended. Each member carries its sentence.
@@ -39,7 +41,9 @@ class Outcome(Enum):
         "The validation loss has passed its least value: it did not improve by more than tol "
         "for `patience` epochs.",
     )
-    CONVERGED = "converged", "The solver's own criterion is met: no step lowers the loss further."
+    SMALL_GRADIENT = criteria.SMALL_GRADIENT
+    CONVERGED = criteria.CONVERGED
+    GOAL_REACHED = criteria.GOAL_REACHED
     TIME_UP = "time_up", "The time given by max_time was used up."
     STOPPED_BY_CALLBACK = "stopped_by_callback", "on_epoch returned True."
     INTERRUPTED = (
@@ -73,11 +77,13 @@ class History:
     Attributes
     ----------
     train_loss : ndarray of shape (E,)
-        Mean loss over the rows of each epoch, while the weights were changing.
+        Mean loss over the rows of each epoch, while the weights were changing; of
+        Levenberg-Marquardt that after the epoch's step.
     validation_loss : ndarray of shape (E,)
         Loss on the validation rows after each epoch; NaN without validation rows.
     learning_rate : ndarray of shape (E,)
-        Learning rate of the first parameter group at the epoch's last step.
+        Learning rate of the first parameter group at the epoch's last step; of Levenberg-Marquardt
+        its damping mu.
     gradient_norm : ndarray of shape (E,)
         Euclidean norm of the gradient of the epoch's last step, before clipping.
     seconds : ndarray of shape (E,)
@@ -328,7 +334,8 @@ class History:
 class EpochResult:
     """What an engine says of one epoch.
 
-    Its mean loss, norm and rate of its last step, and whether all weights are finite after it.
+    Its mean loss, norm and rate of its last step, whether all weights are finite after it, and the
+    solver's own criterion, if one is met.
     """
 
     loss: float
@@ -336,6 +343,7 @@ class EpochResult:
     learning_rate: float
     n_rows: int
     is_finite: bool
+    criterion: criteria.Criterion | None = None
 
 
 def _no_history(reason: str) -> str:

@@ -146,7 +146,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "sin": Sin,
 }
 
-INITIALIZATIONS = ("glorot_uniform", "he_uniform", "torch")
+INITIALIZATIONS = ("glorot_uniform", "he_uniform", "torch", "nguyen_widrow")
 
 
 def mlp(
@@ -176,10 +176,11 @@ def mlp(
         Activation after the last layer.
     dropout : float, default=0.0
         Fraction of hidden activations set to zero in training, in [0, 1).
-    initialization : {"glorot_uniform", "he_uniform", "torch"}, default="glorot_uniform"
+    initialization : {"glorot_uniform", "he_uniform", "torch", "nguyen_widrow"}
         How weights start. "glorot_uniform" (Glorot and Bengio 2010, eq. 16) draws weights and
         biases as scikit-learn's MLP does; "he_uniform" (He et al. 2015, eq. 10) suits ReLU in deep
-        networks, biases zero; "torch" draws as `torch.nn.Linear` does.
+        networks, biases zero; "torch" draws as `torch.nn.Linear` does; "nguyen_widrow" (Nguyen and
+        Widrow 1990, section 4) spreads the slopes of tanh units evenly over inputs from -1 to 1.
     generator : torch.Generator, optional
         Source of the random numbers; a fresh one, seeded by the system, by default. The global
         generator is not touched.
@@ -230,7 +231,10 @@ def mlp(
     for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         is_last = i == len(sizes) - 2
         name = output_activation if is_last else activation
-        layers.append(_linear(int(fan_in), int(fan_out), name, initialization, generator))
+        if initialization == "nguyen_widrow":
+            layers.append(_nguyen_widrow(int(fan_in), int(fan_out), is_last, generator))
+        else:
+            layers.append(_linear(int(fan_in), int(fan_out), name, initialization, generator))
         if name != "identity":
             layers.append(ACTIVATIONS[name]())
         if dropout > 0 and not is_last:
@@ -241,11 +245,7 @@ def mlp(
 def _linear(
     fan_in: int, fan_out: int, activation: str, initialization: str, generator: torch.Generator
 ) -> nn.Linear:
-    # Made without weights and given unset ones, so that nothing is drawn from the global generator.
-    # (nn.utils.skip_init does the same, but loads sympy, which takes a third of a second.)
-    layer = nn.Linear(fan_in, fan_out, device="meta")
-    layer.weight = nn.Parameter(torch.empty(fan_out, fan_in))
-    layer.bias = nn.Parameter(torch.empty(fan_out))
+    layer = _unset_linear(fan_in, fan_out)
     if initialization == "glorot_uniform":
         # The factor 2 for the logistic function is scikit-learn's.
         factor = 2.0 if activation in ("logistic", "sigmoid") else 6.0
@@ -257,4 +257,32 @@ def _linear(
     with torch.no_grad():
         layer.weight.uniform_(-weight_bound, weight_bound, generator=generator)
         layer.bias.uniform_(-bias_bound, bias_bound, generator=generator)
+    return layer
+
+
+def _nguyen_widrow(
+    fan_in: int, fan_out: int, is_last: bool, generator: torch.Generator
+) -> nn.Linear:
+    layer = _unset_linear(fan_in, fan_out)
+    with torch.no_grad():
+        if is_last:
+            layer.weight.uniform_(-0.5, 0.5, generator=generator)
+            layer.bias.uniform_(-0.5, 0.5, generator=generator)
+            return layer
+        # Directions at random, of such a length that the units' slopes just overlap; biases from
+        # one end of the range to the other.
+        length = 0.7 * fan_out ** (1 / fan_in)
+        layer.weight.uniform_(-1, 1, generator=generator)
+        layer.weight.mul_(length / torch.linalg.vector_norm(layer.weight, dim=1, keepdim=True))
+        ends = torch.linspace(-length, length, fan_out) if fan_out > 1 else torch.zeros(1)
+        layer.bias.copy_(ends * torch.sign(layer.weight[:, 0]))
+    return layer
+
+
+def _unset_linear(fan_in: int, fan_out: int) -> nn.Linear:
+    # Made without weights and given unset ones, so that nothing is drawn from the global generator.
+    # (nn.utils.skip_init does the same, but loads sympy, which takes a third of a second.)
+    layer = nn.Linear(fan_in, fan_out, device="meta")
+    layer.weight = nn.Parameter(torch.empty(fan_out, fan_in))
+    layer.bias = nn.Parameter(torch.empty(fan_out))
     return layer

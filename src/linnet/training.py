@@ -385,6 +385,8 @@ def _loop(
             )
             monitored = result.loss if validation is None else loss
             outcome = _judge(state, module, live, result, monitored, tol)
+            if outcome is None and result.criterion is not None:
+                outcome = Outcome(result.criterion[0])
             if outcome is None and epoch_scheduler is not None:
                 _step_scheduler(epoch_scheduler, optimizer, monitored, state)
             if show is not None:
@@ -486,8 +488,9 @@ def _fit_batch(
     n_rows, note = len(rows), ""
     if batch_size > n_rows:
         note = f"batch_size={batch_size} is more than the {n_rows} training rows: "
-    elif batch_size < n_rows and isinstance(optimizer, solvers.LBFGS):
-        note = f"batch_size={batch_size} is too small for L-BFGS, which needs all rows at once: "
+    elif batch_size < n_rows and isinstance(optimizer, solvers.TAKE_ALL_ROWS):
+        kind = "L-BFGS" if isinstance(optimizer, solvers.LBFGS) else "Levenberg-Marquardt"
+        note = f"batch_size={batch_size} is too small for {kind}, which needs all rows at once: "
     if note:
         note += f"taken as {n_rows}."
         if note not in history.notes:

@@ -98,6 +98,11 @@ def begin(
 
 
 def _make_scheduler(scheduler: Any, optimizer: torch.optim.Optimizer, scheduler_step: str) -> Any:
+    if scheduler is not None and isinstance(optimizer, solvers.LevenbergMarquardt):
+        raise ValueError(
+            "Levenberg-Marquardt has no learning rate that a scheduler could change. Leave "
+            "scheduler out."
+        )
     if callable(scheduler) and not isinstance(scheduler, LRScheduler | ReduceLROnPlateau):
         scheduler = scheduler(optimizer)
     if scheduler is None:

@@ -51,6 +51,7 @@ COLUMN_TYPES = ("number", "category", "boolean", "date", "identifier", "ignore")
 
 
 def fit(
+    context: typer.Context,
     file: TableFile,
     target: Annotated[str, typer.Option("--target", "-t", help="Column to predict.")],
     output: Annotated[
@@ -76,6 +77,13 @@ def fit(
             help="regression or classification.",
             show_default="from the target",
             callback=lambda given: choice("--task", given, TASKS),
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="fitnet: as MATLAB's fitnet; other options change parts of it.",
+            show_default="none",
         ),
     ] = None,
     test_size: Annotated[
@@ -191,9 +199,12 @@ def fit(
         "n_threads": n_threads,
         "verbose": progress,
     }
-    if of_one_network:
+    is_one_network = bool(of_one_network) or preset is not None
+    if is_one_network:
         if members is not None:
-            name = in_shell_words(f"The '{next(iter(of_one_network))}' parameter of fit")
+            name = "--preset"
+            if of_one_network:
+                name = in_shell_words(f"The '{next(iter(of_one_network))}' parameter of fit")
             raise typer.BadParameter(
                 f"--members {members} asks for an ensemble, and {name} for one network. Leave one "
                 "of them out."
@@ -208,9 +219,26 @@ def fit(
         settings["max_iter"] = "auto" if epochs is None else epochs
     if loss is not None:
         settings["loss"] = loss
+    if preset is not None:
+        if loss not in (None, "squared_error"):
+            raise typer.BadParameter(
+                f"--preset {preset} minimises squared_error: leave out --loss."
+            )
+        try:
+            settings |= _of_preset(preset, context)
+        except ValueError as fault:
+            raise typer.BadParameter(in_shell_words(str(fault))) from None
+        if _is_default(context, "test_size"):
+            test_size = settings.pop("test_fraction")
+        else:
+            settings.pop("test_fraction")
+        task = "regression"
+        # The preset's is a fraction of all rows, the estimator's of those that it is given.
+        if _is_default(context, "validation_fraction"):
+            settings["validation_fraction"] /= 1 - test_size
     if not 0 <= test_size < 1:
         raise typer.BadParameter(f"--test-size {test_size:g}: write a fraction from 0 to below 1.")
-    kinds = KINDS["one network" if of_one_network else "ensemble"]
+    kinds = KINDS["one network" if is_one_network else "ensemble"]
     try:
         check_parameters(kinds[loss == "log_loss"](**settings))
     except ValueError as fault:
@@ -228,7 +256,7 @@ def fit(
         task=task,
         test_size=test_size,
         settings=settings,
-        is_ensemble=not of_one_network,
+        is_ensemble=not is_one_network,
         drop_missing_target=drop_missing_target,
         encoding=encoding,
         delimiter=delimiter,
@@ -251,6 +279,25 @@ def fit(
         raise typer.Exit(1)
 
 
+def _is_default(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is None or source.name == "DEFAULT"
+
+
+# What the shell calls an estimator's parameters, where it calls them otherwise.
+_OPTION_OF = {"hidden_layer_sizes": "hidden", "max_iter": "epochs"}
+
+
+def _of_preset(name: str, context: typer.Context) -> dict[str, Any]:
+    """Return a preset's parameters but those that were given as options."""
+    from linnet.estimators.presets import preset
+
+    own = preset(name)
+    given = {p for p in own if not _is_default(context, _OPTION_OF.get(p, p))}
+    given -= {"scale_X", "scale_y", "initialization", "early_stopping", "test_fraction"}
+    return {parameter: value for parameter, value in own.items() if parameter not in given}
+
+
 def _types(given: list[str] | None) -> dict[str, str] | None:
     if not given:
         return None
@@ -265,6 +312,8 @@ def _types(given: list[str] | None) -> dict[str, str] | None:
 
 
 def _say_end(document: dict[str, Any], file: Path) -> None:
+    for note in document["notes"][len(document["chosen"]) :]:
+        say(in_shell_words(note))
     interval = document["interval"]
     if interval:
         say(

@@ -25,6 +25,7 @@ from linnet.report import (
     split_rows,
     task_of,
 )
+from linnet.solvers import takes_all_rows
 from linnet.table import Columns
 from linnet.table.values import is_date, is_text, reads_as_marked_number
 
@@ -193,6 +194,7 @@ def describe_fit(result: Result, seconds: float) -> dict[str, Any]:
         "seed": history.seed,
         "engine": history.engine,
         "engine_reason": history.engine_reason,
+        "notes": history.notes,
         "seconds": seconds,
     }
 
@@ -277,7 +279,7 @@ def _make(job: Job, is_classes: bool, n_rows: int) -> Any:
     settings = dict(job.settings)
     if settings.get("early_stopping"):
         n_rows -= max(1, round(settings["validation_fraction"] * n_rows))
-    if settings.get("batch_size") == "auto" and settings["solver"] != "lbfgs":
+    if settings.get("batch_size") == "auto" and settings["solver"] not in ("lbfgs", "lm", "auto"):
         # About 30 to 60 steps an epoch, so that small tables are not done in a few steps and
         # large ones do not wait for the overhead of a million.
         size = 2 ** round(np.log2(max(1, n_rows) / 40))
@@ -308,7 +310,10 @@ def _say_plan(
         return
     layers = ",".join(map(str, estimator.hidden_layer_sizes))
     size = estimator.batch_size
-    steps = "all rows at once" if estimator.solver == "lbfgs" else f"batches of {size:,}"
+    if takes_all_rows(estimator.solver):
+        steps = "all rows at once"
+    else:
+        steps = "batches of up to 200" if size == "auto" else f"batches of {size:,}"
     say(
         f"Hidden layers {layers}, {estimator.activation}; {estimator.solver}, {steps}, at most "
         f"{counted(estimator.max_iter, 'epoch')}; seed {estimator.random_state}."

@@ -67,6 +67,7 @@ def _summary(description: dict[str, Any], history: Any) -> list[list[str]]:
         ],
         ["seconds", figure(float(sum(history.seconds)))],
         ["engine", f"{history.engine}: {history.engine_reason}"],
+        *([["notes", " ".join(history.notes)]] if history.notes else []),
         ["seed", str(history.seed)],
         ["versions", ", ".join(f"{k} {v}" for k, v in description["versions"].items())],
     ]

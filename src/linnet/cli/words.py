@@ -29,6 +29,7 @@ _SAME_NAME = (
     "max_time",
     "n_iter_no_change",
     "n_threads",
+    "preset",
     "solver",
     "validation_fraction",
 )

@@ -7,11 +7,19 @@ from torch import nn
 
 from linnet.data import Rows, Stream
 from linnet.engine.native_engine import NativeEngine, why_not
+from linnet.engine.second_order import (
+    LeastSquaresEngine,
+    NativeLbfgsEngine,
+    choose_least_squares,
+    lbfgs_faults,
+)
 from linnet.engine.torch_engine import TorchEngine
 from linnet.losses import Loss
+from linnet.solvers import LBFGS, LevenbergMarquardt
 from linnet.spelling import check_choice
 
 ENGINES = ("auto", "native", "torch")
+Engine = type[TorchEngine] | type[NativeEngine]
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 # Multiply-adds (parameters times rows of a batch) of a step from which "auto" takes an
@@ -30,7 +38,7 @@ def choose(
     optimizer: torch.optim.Optimizer,
     rows: Rows | Stream,
     device: torch.device,
-) -> tuple[type[TorchEngine] | type[NativeEngine], str]:
+) -> tuple[Engine, str]:
     """Return the engine's class and one sentence that says why it was chosen.
 
     Parameters
@@ -46,19 +54,23 @@ def choose(
         If the name is unknown, or the native engine cannot do it.
     """
     check_choice("engine", engine, ENGINES)
+    if isinstance(optimizer, LevenbergMarquardt):
+        return choose_least_squares(engine, module, loss, optimizer, rows, device)
     if engine == "torch":
         return TorchEngine, "engine='torch' was asked for."
-    faults = why_not(module, loss, optimizer, rows, device)
+    is_lbfgs = type(optimizer) is LBFGS
+    faults = (lbfgs_faults if is_lbfgs else why_not)(module, loss, optimizer, rows, device)
+    native = NativeLbfgsEngine if is_lbfgs else NativeEngine
     if engine == "native":
         if faults:
             raise ValueError(
                 f"engine='native' cannot train this: {'; '.join(faults)}. Write engine='auto' or "
                 "engine='torch'."
             )
-        return NativeEngine, "engine='native' was asked for."
+        return native, "engine='native' was asked for."
     if faults:
         return TorchEngine, f"PyTorch, for {'; '.join(faults)}."
-    return NativeEngine, "Every layer, the loss and the optimizer are known to the native engine."
+    return native, "Every layer, the loss and the optimizer are known to the native engine."
 
 
 def choose_device(device: str | torch.device, module: nn.Module, batch_size: int) -> torch.device:
@@ -109,7 +121,7 @@ def choose_threads(
     n_threads: int | None,
     module: nn.Module,
     batch_size: int,
-    engine: type[TorchEngine] | type[NativeEngine],
+    engine: Engine,
 ) -> int | None:
     """Return the number of CPU threads to train with; None for the number torch is set to.
 
@@ -125,5 +137,16 @@ def choose_threads(
     """
     if n_threads is not None or engine is NativeEngine:
         return n_threads
+    if issubclass(engine, LeastSquaresEngine | NativeLbfgsEngine):
+        return _second_order_threads(module, batch_size, engine)
     work = sum(p.numel() for p in module.parameters()) * batch_size
     return 1 if work <= _ONE_THREAD_UP_TO else None
+
+
+def _second_order_threads(module: nn.Module, n_rows: int, engine: Engine) -> int | None:
+    n_parameters = sum(p.numel() for p in module.parameters())
+    work = n_rows * n_parameters
+    if issubclass(engine, LeastSquaresEngine):
+        work *= n_parameters  # J'J
+    # Natively threads meet a few times a step only.
+    return 1 if work <= _ONE_THREAD_UP_TO // (10 if engine.name == "native" else 1) else None

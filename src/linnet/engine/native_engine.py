@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,11 +134,8 @@ class NativeEngine:
             self.batch_scheduler.step()
         return steps
 
-    def _loss_tuple(self) -> tuple[int, float, Any, bool]:
-        """Return the code of the loss, its knob, weights of classes, and whether it is a sum."""
-        code, knob = _LOSSES[type(self.loss.function)]
-        value = 0.0 if knob is None else float(getattr(self.loss.function, knob))
-        return code, value, self._classes, self.loss.is_sum
+    def _loss_tuple(self) -> LossTuple:
+        return _loss_tuple(self.loss, self._classes)
 
     def _hand_over_state(self) -> None:
         """Point the native module at the optimizer's tensors, made where they are missing."""
@@ -166,6 +164,21 @@ class NativeEngine:
             self._moments += tensors
 
 
+# The code of a loss, its knob, weights of classes, and whether it is a sum.
+LossTuple = tuple[int, float, Any, bool]
+
+
+def _loss_tuple(loss: Loss, classes: Any) -> LossTuple:
+    code, knob = _LOSSES[type(loss.function)]
+    value = 0.0 if knob is None else float(getattr(loss.function, knob))
+    return code, value, classes, loss.is_sum
+
+
+def loss_tuple(loss: Loss, rows: Rows) -> LossTuple:
+    """Return a loss as the native module takes it, for rows of their type."""
+    return _loss_tuple(loss, _class_weights(loss, rows))
+
+
 def _moments(
     state: dict[str, Any], parameter: torch.Tensor, solver: int, group: dict[str, Any]
 ) -> tuple[list[str], float]:
@@ -191,6 +204,7 @@ def why_not(
     optimizer: torch.optim.Optimizer,
     rows: Rows | Stream,
     device: torch.device,
+    known: Collection[type] = tuple(_SOLVERS),
 ) -> list[str]:
     """Return what keeps the native engine from training this, with its place; [] if nothing does.
 
@@ -198,6 +212,8 @@ def why_not(
     ----------
     module, loss, optimizer, rows, device
         As for `TorchEngine`.
+    known : collection of type
+        The optimizers that there is a native way for.
     """
     if importlib.util.find_spec("linnet._native") is None:
         return ["the native module is not installed (linnet info says how to get it)"]
@@ -211,7 +227,7 @@ def why_not(
     if rows.X.ndim != 2 or not rows.X.is_floating_point():
         return [*faults, "the inputs are not floating numbers (N, D)"]
     faults += _loss_faults(loss, rows)
-    faults += _optimizer_faults(optimizer)
+    faults += _optimizer_faults(optimizer, known)
     program, untraceable = trace(module, rows.X.shape[1])
     faults += untraceable
     if program is not None:
@@ -246,8 +262,8 @@ def _loss_faults(loss: Loss, rows: Rows) -> list[str]:
     return []
 
 
-def _optimizer_faults(optimizer: torch.optim.Optimizer) -> list[str]:
-    if type(optimizer) not in _SOLVERS:
+def _optimizer_faults(optimizer: torch.optim.Optimizer, known: Collection[type]) -> list[str]:
+    if type(optimizer) not in known:
         return [f"the optimizer {type(optimizer).__name__} is not known to the native engine"]
     # A learning-rate scheduler wraps step to count its calls; any other step is the user's.
     step = vars(optimizer).get("step")

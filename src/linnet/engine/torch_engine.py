@@ -93,7 +93,12 @@ class TorchEngine:
             raise ValueError("The DataLoader gives no batches. Give one whose dataset has items.")
         norm = _gradient_norm(self._parameters()) if self._norm is None else self._norm
         return EpochResult(
-            float(total) / n_rows, float(norm), float(rate), n_rows, is_finite(self.module)
+            float(total) / n_rows,
+            float(norm),
+            float(rate),
+            n_rows,
+            is_finite(self.module),
+            getattr(self.optimizer, "criterion", None),
         )
 
     def _step(self, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:

@@ -25,6 +25,7 @@ from linnet.engine.placement import threads
 from linnet.engine.prediction import predict as predict_rows
 from linnet.engine.prediction import predictor
 from linnet.engine.torch_engine import seeded
+from linnet.estimators.automatic import choose_solver
 from linnet.estimators.inputs import (
     check_lengths,
     read_inputs,
@@ -152,9 +153,11 @@ class NetworkEstimator(BaseEstimator):
         return self
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any):
-        if self.solver == "lbfgs":
+        if solvers.takes_all_rows(self.solver):
+            factory = getattr(self.solver, "func", self.solver)
+            told = repr(factory) if isinstance(factory, str) else factory.__name__
             raise AttributeError(
-                "partial_fit is not there for solver='lbfgs', which needs all rows at once. "
+                f"partial_fit is not there for solver={told}, which needs all rows at once. "
                 "Choose solver='adam', 'adamw' or 'sgd'."
             )
         goes_on = hasattr(self, "module_")
@@ -189,18 +192,16 @@ class NetworkEstimator(BaseEstimator):
         weight = read_weights(sample_weight, len(y), "sample_weight")
         X_val, y_val, weight_val = self._read_validation(*validation)
         seed = draw_seed(self.history_.seed if goes_on else self.random_state)
-        all_y, all_weight = y, weight
-        split: dict[str, list[int]] = {}
-        if X_val is None and self.early_stopping and not partial:
-            stratified = is_classifier(self) and y.ndim == 1
-            rows, held_out = split_rows(y, self.validation_fraction, seed, stratified=stratified)
-            split = {"train": rows.tolist(), "validation": held_out.tolist()}
+        all_X, all_y, all_weight = X, y, weight
+        split = {} if partial else self._split(y, seed, validates=X_val is None)
+        if "validation" in split:
+            held_out = split["validation"]
             X_val, y_val = take(X, held_out), y[held_out]
-            X, y = take(X, rows), y[rows]
-            if weight is not None:
-                weight, weight_val = weight[rows], weight[held_out]
+            weight_val = None if weight is None else weight[held_out]
+        if split:
+            rows = split["train"]
+            X, y, weight = take(X, rows), y[rows], None if weight is None else weight[rows]
 
-        batch_size = self._batch_size(len(y))
         if goes_on:
             check_same_network(self)
             columns, target = self.columns_, self.target_
@@ -217,12 +218,15 @@ class NetworkEstimator(BaseEstimator):
             target = self._fit_target(*known, partial=partial)
             generator = torch.Generator().manual_seed(seed)
             module, state = self._build(columns.n_features, target, generator), TrainingState()
+        loss = self._loss(target)
+        solver, schedule, note = self._choose_solver(module, len(y), loss, partial=partial)
+        batch_size = self._batch_size(solver, len(y))
         optimizer, scheduler = state.optimizer, state.scheduler
         if optimizer is None or has_new_rates(self):
-            optimizer = self._make_optimizer(module, batch_size, weight)
-            scheduler = self._make_scheduler(optimizer, len(y), batch_size)
+            optimizer = self._make_optimizer(solver, module, batch_size, weight)
+            scheduler = self._make_scheduler(solver, schedule, optimizer, len(y), batch_size)
             state.optimizer, state.scheduler = optimizer, scheduler
-        loss = self._loss(target)
+        is_least_squares = isinstance(optimizer, solvers.LevenbergMarquardt)
         inputs_val, scores, keep_score = None, None, None
         if X_val is not None and y_val is not None:
             inputs_val = encode(columns, X_val, _dtype(module))
@@ -239,12 +243,13 @@ class NetworkEstimator(BaseEstimator):
             loss=loss,
             optimizer=optimizer,
             scheduler=scheduler,
-            scheduler_step="batch" if self.learning_rate in STEPPED_PER_BATCH else "epoch",
+            scheduler_step="batch" if schedule in STEPPED_PER_BATCH else "epoch",
             epochs=epochs,
             batch_size=batch_size,
             shuffle=self.shuffle,
-            tol=self.tol,
-            patience=None if partial else self._patience(),
+            # It stops by its own criteria, and by validation rows as soon as they get worse.
+            tol=0.0 if is_least_squares else self.tol,
+            patience=None if partial or (is_least_squares and X_val is None) else self._patience(),
             clip_grad_norm=self.clip_grad_norm,
             max_time=self.max_time,
             random_state=generator,
@@ -255,11 +260,59 @@ class NetworkEstimator(BaseEstimator):
             progress=bool(self.verbose),
             state=state,
         )
-        history.seed, history.split = seed, split
+        history.seed, history.split = seed, {part: rows.tolist() for part, rows in split.items()}
+        history.notes += [note] if note and note not in history.notes else []
+        if "test" in split:
+            self.test_score_ = self._score_of(
+                split["test"], all_X, all_y, all_weight, module, columns, target
+            )
         self._learn_errors(module, target, loss, (inputs_val, y_val, weight_val))
         self.columns_, self.target_, self.module_ = columns, target, module
         self.history_, self._state, self._validation_scores = history, state, scores
         self._fitted_as = self.get_params(deep=False)
+
+    def _split(self, y: np.ndarray, seed: int, *, validates: bool) -> dict[str, np.ndarray]:
+        """Return the rows to train on, to validate and to test; empty where all are trained on."""
+        stratified = is_classifier(self) and y.ndim == 1
+        rows, split = np.arange(len(y)), {}
+        test_fraction = getattr(self, "test_fraction", 0.0)
+        if test_fraction:
+            rows, split["test"] = split_rows(
+                y, test_fraction, seed, stratified=stratified, called="test_fraction"
+            )
+        if validates and self.early_stopping:
+            share = self.validation_fraction / (1 - test_fraction)  # of those that are left
+            kept, held_out = split_rows(y[rows], share, seed, stratified=stratified)
+            rows, split["validation"] = rows[kept], rows[held_out]
+        return {"train": rows, **split} if split else {}
+
+    def _score_of(
+        self,
+        rows: np.ndarray,
+        X: Any,
+        y: np.ndarray,
+        weight: np.ndarray | None,
+        module: nn.Module,
+        columns: Columns,
+        target: Any,
+    ) -> float:
+        """Return the score of a trained module on some of the rows."""
+        encoded = torch.from_numpy(encode(columns, take(X, rows), _dtype(module)))
+        outputs = predict_rows(module, encoded.to(_dtype(module))).double()
+        score = self._scorer(y[rows], None if weight is None else weight[rows])
+        return score(self._predictions(outputs, target))
+
+    def _choose_solver(
+        self, module: nn.Module, n_rows: int, loss: losses.Loss, *, partial: bool
+    ) -> tuple[Any, str, str]:
+        """Return the solver, the schedule of its rate, and what the history notes of the choice."""
+        if self.solver != "auto":
+            return self.solver, self.learning_rate, ""
+        if partial:
+            return "adamw", self.learning_rate, ""
+        solver, note = choose_solver(module, n_rows, loss)
+        falls = solver == "adamw" and self.learning_rate == "constant"
+        return solver, "cosine" if falls else self.learning_rate, note
 
     def _learn_errors(
         self, module: nn.Module, target: Any, loss: losses.Loss, validation: tuple[Any, Any, Any]
@@ -337,8 +390,8 @@ class NetworkEstimator(BaseEstimator):
             told = re.sub(r"\btypes(?==| gives| names)", "column_types", str(fault))
             raise ValueError(told) from fault
 
-    def _batch_size(self, n_rows: int) -> int:
-        if self.solver == "lbfgs":
+    def _batch_size(self, solver: Any, n_rows: int) -> int:
+        if solvers.takes_all_rows(solver):
             return n_rows
         if self.batch_size == "auto":
             return min(200, n_rows)
@@ -359,7 +412,7 @@ class NetworkEstimator(BaseEstimator):
         return int(self.n_iter_no_change) + (self.learning_rate == "adaptive")
 
     def _make_optimizer(
-        self, module: nn.Module, batch_size: int, weight: np.ndarray | None
+        self, solver: Any, module: nn.Module, batch_size: int, weight: np.ndarray | None
     ) -> torch.optim.Optimizer:
         trained = [p for p in module.parameters() if p.requires_grad]
         if not trained:
@@ -367,14 +420,14 @@ class NetworkEstimator(BaseEstimator):
                 "The module has no parameters to train. Give one with layers such as nn.Linear, "
                 "and with requires_grad=True."
             )
-        if not isinstance(self.solver, str):
-            return solvers.make(self.solver, trained)
+        if not isinstance(solver, str):
+            return solvers.make(solver, trained)
         # scikit-learn's penalty is alpha / 2 * sum(w**2) / (rows of a batch), and a row of
         # weight 2 counts as two rows. AdamW's is its own.
         rows_of_batch = batch_size * (1.0 if weight is None else float(weight.mean()))
-        decay = float(self.alpha) / (1.0 if self.solver == "adamw" else rows_of_batch)
-        if self.solver == "lbfgs":
-            return solvers.make("lbfgs", trained, weight_decay=decay)
+        decay = float(self.alpha) / (1.0 if solver == "adamw" else rows_of_batch)
+        if solvers.takes_all_rows(solver):
+            return solvers.make(solver, trained, weight_decay=decay)
         weights = [p for p in trained if p.ndim > 1]
         others = [p for p in trained if p.ndim <= 1]  # biases are not penalised
         groups = [
@@ -383,17 +436,23 @@ class NetworkEstimator(BaseEstimator):
             if parameters
         ]
         options: dict[str, Any] = {"lr": float(self.learning_rate_init)}
-        if self.solver == "sgd":
+        if solver == "sgd":
             options["momentum"] = float(self.momentum)
             options["nesterov"] = bool(self.nesterovs_momentum and self.momentum > 0)
-        elif self.solver in ("adam", "adamw", "nadam", "radam"):
+        elif solver in ("adam", "adamw", "nadam", "radam"):
             options["betas"] = (float(self.beta_1), float(self.beta_2))
             options["eps"] = float(self.epsilon)
-        return solvers.make(self.solver, groups, **options)
+        return solvers.make(solver, groups, **options)
 
-    def _make_scheduler(self, optimizer: torch.optim.Optimizer, n_rows: int, batch_size: int):
-        name = self.learning_rate
-        if self.solver == "lbfgs" or (self.solver == "adam" and name == "invscaling"):
+    def _make_scheduler(
+        self,
+        solver: Any,
+        name: str,
+        optimizer: torch.optim.Optimizer,
+        n_rows: int,
+        batch_size: int,
+    ):
+        if solvers.takes_all_rows(solver) or (solver == "adam" and name == "invscaling"):
             name = "constant"  # scikit-learn's schedules are for sgd; Adam would come to a halt
         return make_scheduler(
             name,
@@ -411,10 +470,13 @@ class NetworkEstimator(BaseEstimator):
         falling = self._state.stale_epochs < self.n_iter_no_change
         unlimited = math.isinf(self.n_iter_no_change)
         decays = self.learning_rate in ("cosine", "one_cycle")  # these end where they are meant to
+        decays |= any(note.startswith("solver='auto': AdamW") for note in history.notes)
+        has_rate = not solvers.takes_all_rows(self.solver)
         if history.outcome is Outcome.EPOCHS_DONE and falling and not (unlimited or decays):
             warnings.warn(
                 f"max_iter={self.max_iter} epochs are done and the loss is still falling: the "
-                "training has not converged. Give a larger max_iter or learning_rate_init.",
+                "training has not converged. Give a larger max_iter"
+                f"{' or learning_rate_init' * has_rate}.",
                 ConvergenceWarning,
                 stacklevel=3,
             )

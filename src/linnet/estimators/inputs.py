@@ -153,7 +153,12 @@ def read_weights(sample_weight: Any, n_rows: int, name: str) -> np.ndarray | Non
 
 
 def split_rows(
-    y: np.ndarray, fraction: float, seed: int, *, stratified: bool
+    y: np.ndarray,
+    fraction: float,
+    seed: int,
+    *,
+    stratified: bool,
+    called: str = "validation_fraction",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows to train on and the rows held out: shuffled, classes in proportion.
 
@@ -165,6 +170,8 @@ def split_rows(
     seed : int
     stratified : bool
         Whether y holds classes (N,), each of which goes to both parts.
+    called : str
+        What messages call the fraction.
 
     Raises
     ------
@@ -186,7 +193,7 @@ def split_rows(
         n_held_out, fewest, strata = max(n_held_out, len(labels)), max(2, len(labels)), y
     if n_rows - n_held_out < fewest:
         raise ValueError(
-            f"validation_fraction={fraction} of {n_rows} rows leaves fewer than {fewest} to train "
+            f"{called}={fraction:.4g} of {n_rows} rows leaves fewer than {fewest} to train "
             "on. Give more rows, a smaller fraction, or early_stopping=False."
         )
     rows, held_out = train_test_split(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from torch import nn
 from linnet.estimators.classification import NetworkClassifier
 from linnet.estimators.fitting import NetworkEstimator, Target
 from linnet.estimators.parameters import documented, hidden_sizes, keep
+from linnet.estimators.presets import preset
 from linnet.estimators.regression import NetworkRegressor
 from linnet.network import mlp
 
@@ -88,6 +91,8 @@ class MLPRegressor(Perceptron, NetworkRegressor):
         What was learnt from the errors for validation rows; not there without such rows.
     n_iter_, t_ : int
         Epochs trained, and rows seen.
+    test_score_ : float
+        R² on the rows that `test_fraction` set aside; not there without it.
     coefs_, intercepts_ : list of ndarray
         Weights (inputs, outputs) and biases (outputs,) of each layer.
     n_layers_, n_outputs_, out_activation_
@@ -136,6 +141,7 @@ class MLPRegressor(Perceptron, NetworkRegressor):
         nesterovs_momentum=True,
         early_stopping=False,
         validation_fraction=0.1,
+        test_fraction=0.0,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
@@ -151,6 +157,38 @@ class MLPRegressor(Perceptron, NetworkRegressor):
         n_threads=None,
     ):
         keep(self, locals())
+
+    @classmethod
+    def from_preset(cls, name: str, **parameters: Any) -> MLPRegressor:
+        """Make an estimator with the parameters of a preset, and others in place of some of them.
+
+        Parameters
+        ----------
+        name : {"fitnet"}
+            "fitnet": what MATLAB's fitnet does by default, as docs/from_matlab.md says.
+        **parameters
+            Parameters of the estimator.
+
+        Returns
+        -------
+        MLPRegressor
+            Its parameters are plain ones: `get_params` shows them and `clone` copies them.
+
+        Raises
+        ------
+        ValueError
+            If there is no preset of that name.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from linnet import MLPRegressor
+        >>> X = np.linspace(-3, 3, 200).reshape(-1, 1)
+        >>> model = MLPRegressor.from_preset("fitnet", random_state=0).fit(X, np.sin(X.ravel()))
+        >>> bool(model.test_score_ > 0.9999)
+        True
+        """
+        return cls(**preset(name, **parameters))
 
     def _fit_target(self, y: np.ndarray, weight: np.ndarray | None, *, partial: bool) -> Target:
         bounded = self.output_activation not in ("identity", "leaky_relu")

@@ -38,7 +38,7 @@ CONSTRAINTS: dict[str, list] = {
     "dropout": [_FRACTION],
     "quantile": [Interval(Real, 0, 1, closed="neither")],
     "class_weight": [dict, StrOptions({"balanced"}), None],
-    "solver": [StrOptions(set(SOLVERS)), callable],
+    "solver": [StrOptions({*SOLVERS, "auto"}), callable],
     "alpha": [Interval(Real, 0, np.inf, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "learning_rate": [StrOptions(set(SCHEDULES))],
@@ -54,12 +54,13 @@ CONSTRAINTS: dict[str, list] = {
     "nesterovs_momentum": ["boolean"],
     "early_stopping": ["boolean"],
     "validation_fraction": [_FRACTION],
+    "test_fraction": [_FRACTION],
     "beta_1": [_FRACTION],
     "beta_2": [_FRACTION],
     "epsilon": [_POSITIVE],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-    "scale_X": ["boolean"],
-    "scale_y": ["boolean"],
+    "scale_X": ["boolean", StrOptions({"minmax"})],
+    "scale_y": ["boolean", StrOptions({"minmax"})],
     "column_types": [dict, None],
     "dtype": [StrOptions({"float32", "float64"})],
     "clip_grad_norm": [_POSITIVE, None],
@@ -281,7 +282,7 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
         "Fraction of hidden activations set to zero in training, from 0 to below 1.",
     ),
     "initialization": (
-        '{{"glorot_uniform", "he_uniform", "torch"}}, default={default}',
+        '{{"glorot_uniform", "he_uniform", "torch", "nguyen_widrow"}}, default={default}',
         "How weights start; see `linnet.network.mlp`.",
     ),
     "class_weight": (
@@ -295,7 +296,10 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
     "solver": (
         "str or callable, default={default}",
         f"Optimizer: {', '.join(SOLVERS)}; or a callable that makes one from the parameters, its "
-        "rate and penalty set, such as functools.partial(torch.optim.AdamW, lr=1e-3).",
+        "rate and penalty set, such as functools.partial(torch.optim.AdamW, lr=1e-3). lm "
+        "(Levenberg-Marquardt) and lbfgs take all rows and stop by their own criteria and by "
+        "validation rows. auto: lm for small networks under squared_error, else adamw, its rate "
+        "falling as cosine; history_.notes say which, and why.",
     ),
     "alpha": (
         "float, default={default}",
@@ -305,13 +309,13 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
     ),
     "batch_size": (
         'int or "auto", default={default}',
-        "Rows of a step; auto: 200, or all rows if they are fewer. lbfgs takes all rows.",
+        "Rows of a step; auto: 200, or all rows if they are fewer. lm and lbfgs take all rows.",
     ),
     "learning_rate": (
         "str, default={default}",
         "Schedule of the learning rate: constant; invscaling (falls with rows seen; not for adam, "
         "as in scikit-learn); adaptive (divided by 5 when the loss stalls); cosine (falls to 0 "
-        "over max_iter); one_cycle (rises, then falls as cosine). lbfgs has none.",
+        "over max_iter); one_cycle (rises, then falls as cosine). lm and lbfgs have none.",
     ),
     "learning_rate_init": ("float, default={default}", "Initial, and greatest, learning rate."),
     "power_t": ("float, default={default}", 'Exponent of learning_rate="invscaling".'),
@@ -338,6 +342,11 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
         "float, default={default}",
         "Fraction of rows held out for early_stopping.",
     ),
+    "test_fraction": (
+        "float, default={default}",
+        "Fraction of rows that are set aside and never trained on; `test_score_` is the score on "
+        "them.",
+    ),
     "beta_1": ("float, default={default}", "Decay of Adam's mean of gradients."),
     "beta_2": ("float, default={default}", "Decay of Adam's mean of squared gradients."),
     "epsilon": ("float, default={default}", "Added to Adam's denominator."),
@@ -346,10 +355,13 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
         "Stop after so many epochs in which the loss (of the validation rows if there are some) "
         "did not improve by tol.",
     ),
-    "scale_X": ("bool, default={default}", "Standardise the columns of X."),
+    "scale_X": (
+        'bool or "minmax", default={default}',
+        "Standardise the columns of X, or move them to [-1, 1] (minmax).",
+    ),
     "scale_y": (
-        "bool, default={default}",
-        "Standardise y for the training (not for poisson losses).",
+        'bool or "minmax", default={default}',
+        "Standardise y for the training, or move it to [-1, 1] (not for poisson losses).",
     ),
     "column_types": (
         "dict of str to str or None, default={default}",

@@ -42,9 +42,9 @@ class Regression(RegressorMixin, NetworkEstimator):
         loss = self._loss(None)
         return loss.link is torch.exp or isinstance(loss.function, nn.PoissonNLLLoss)
 
-    def _scales_target(self) -> bool:
+    def _scales_target(self) -> bool | str:
         # Standardised counts are no counts, and have no logarithm.
-        return self.scale_y and not self._counts()
+        return False if self._counts() else self.scale_y
 
     def _loss(self, target: Any) -> losses.Loss:
         if self.loss == "quantile":

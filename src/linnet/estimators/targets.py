@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_array, column_or_1d
 
 from linnet.table.array_checks import check_finite, counted
-from linnet.table.statistics import moments
+from linnet.table.statistics import center_and_scale, moments
 
 
 def plain_array(y: Any, name: str = "y") -> np.ndarray:
@@ -80,12 +80,12 @@ def _missing_sentence(name: str, n_missing: int, column: str = "") -> str:
 
 @dataclass
 class RegressionTarget:
-    """Numbers, standardised for training.
+    """Numbers, scaled for training.
 
     Attributes
     ----------
     mean, scale : ndarray of shape (K,)
-        Of the training rows; 0 and 1 where y is not scaled.
+        Of the training rows, or middle and half of their range; 0 and 1 where y is not scaled.
     is_column : bool
         Whether y came as (N, K), so that predictions go back so, even for K = 1.
     """
@@ -102,11 +102,11 @@ class RegressionTarget:
         y: np.ndarray,
         weight: np.ndarray | None,
         *,
-        scaled: bool,
+        scaled: bool | str,
         least: float = -np.inf,
         allow_constant: bool = False,
     ) -> RegressionTarget:
-        """Learn mean and scale from y (N,) or (N, K).
+        """Learn mean and scale from y (N,) or (N, K); `scaled` as in `center_and_scale`.
 
         Raises
         ------
@@ -127,11 +127,7 @@ class RegressionTarget:
                 f"y has a least value of {used.min():g}; this loss needs targets of {least:g} or "
                 "more. Choose loss='squared_error', or another target."
             )
-        if scaled:
-            mean, deviation, _, _ = moments(columns, weight)
-            scale = np.where(deviation > 0, deviation, 1.0)
-        else:
-            mean, scale = np.zeros(columns.shape[1]), np.ones(columns.shape[1])
+        mean, scale = center_and_scale(moments(columns, weight), scaled)
         return cls(mean, scale, y.ndim == 2)
 
     @property

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from linnet.solvers.lbfgs import LBFGS
+from linnet.solvers.levenberg_marquardt import LevenbergMarquardt
 from linnet.spelling import check_choice
 
-__all__ = ["LBFGS", "SOLVERS", "make"]
+__all__ = ["LBFGS", "SOLVERS", "TAKE_ALL_ROWS", "LevenbergMarquardt", "make", "takes_all_rows"]
 
 
 def _fused(factory: Callable[..., torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
@@ -30,7 +31,17 @@ SOLVERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "rmsprop": torch.optim.RMSprop,
     "adagrad": torch.optim.Adagrad,
     "lbfgs": LBFGS,
+    "lm": LevenbergMarquardt,
 }
+
+# Those that cannot learn from a part of the rows.
+TAKE_ALL_ROWS = (LBFGS, LevenbergMarquardt)
+
+
+def takes_all_rows(solver: object) -> bool:
+    """Whether a name or a factory, a partial one too, gives a solver that takes all rows."""
+    factory = SOLVERS.get(solver) if isinstance(solver, str) else getattr(solver, "func", solver)
+    return isinstance(factory, type) and issubclass(factory, TAKE_ALL_ROWS)
 
 
 def make(

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from linnet import criteria
+
 
 class LBFGS(torch.optim.LBFGS):
     r"""L-BFGS with a strong Wolfe line search (Nocedal and Wright 2006, algorithms 7.5 and 3.5).
@@ -27,6 +29,13 @@ class LBFGS(torch.optim.LBFGS):
     tolerance_grad, tolerance_change : float, default=1e-7 and 1e-9
         A step ends where the largest gradient entry, or the change, falls below these.
 
+    Attributes
+    ----------
+    converged : bool
+        Whether the last step met one of these.
+    reason : str
+        The criterion's sentence; empty while none is met.
+
     Examples
     --------
     >>> import torch
@@ -43,6 +52,9 @@ class LBFGS(torch.optim.LBFGS):
     >>> round(float(w.detach()), 4)
     1.0
     """
+
+    converged, reason = False, ""
+    criterion: criteria.Criterion | None = None
 
     def __init__(
         self,
@@ -88,6 +100,9 @@ class LBFGS(torch.optim.LBFGS):
             The loss before the iteration, without the penalty.
         """
         losses: list[torch.Tensor] = []
+        state = self.state[self._params[0]]
+        # The native engine leaves what it keeps in float64.
+        convert(state, self._params[0].dtype)
 
         def penalised() -> torch.Tensor:
             loss = closure()
@@ -103,4 +118,27 @@ class LBFGS(torch.optim.LBFGS):
             return loss + penalty
 
         super().step(penalised)
+        self.criterion = None
+        if len(losses) == 1:  # torch ends a step at once where the gradient is so small
+            self.criterion = criteria.SMALL_GRADIENT
+        elif (
+            float(abs(state["t"]) * state["d"].abs().max())
+            <= self.param_groups[0]["tolerance_change"]
+        ):
+            self.criterion = criteria.CONVERGED
+        self.converged = self.criterion is not None
+        self.reason = self.criterion[1] if self.criterion else ""
         return losses[0]
+
+
+def convert(state: dict[str, Any], dtype: torch.dtype) -> None:
+    """Give the numbers that L-BFGS keeps a type."""
+
+    def converted(value: Any) -> Any:
+        if isinstance(value, list):
+            return [converted(item) for item in value]
+        is_number = isinstance(value, torch.Tensor) and value.is_floating_point()
+        return value.to(dtype) if is_number else value
+
+    for name, value in state.items():
+        state[name] = converted(value)

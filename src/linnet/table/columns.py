@@ -24,7 +24,7 @@ from linnet.table.kinds import (
     column_to_dict,
 )
 from linnet.table.plain import PlainReader
-from linnet.table.statistics import moments, standardize_into
+from linnet.table.statistics import center_and_scale, moments, standardize_into
 
 _ALL_CONSTANT = (
     "Every column of X is constant, so there is nothing to learn from: "
@@ -65,7 +65,7 @@ class Columns:
         *,
         types: Mapping[str, str] | None = None,
         drop_constant: bool = True,
-        standardize: bool = True,
+        standardize: bool | str = True,
         allow_constant: bool = False,
     ) -> Columns:
         """Learn the columns of a table.
@@ -79,8 +79,9 @@ class Columns:
             type should not be told from their values.
         drop_constant : bool, default=True
             Leave out columns whose values are all the same.
-        standardize : bool, default=True
-            Whether numbers are moved to mean 0 and standard deviation 1, or taken as they are.
+        standardize : bool or "minmax", default=True
+            Whether numbers are moved to mean 0 and standard deviation 1, to [-1, 1] ("minmax"), or
+            taken as they are.
             Dates are always standardised.
         allow_constant : bool, default=False
             Accept a table in which every column is constant, and keep the constant columns.
@@ -119,7 +120,7 @@ class Columns:
         cls,
         X: np.ndarray,
         *,
-        standardize: bool = True,
+        standardize: bool | str = True,
         allow_constant: bool = False,
         sample_weight: np.ndarray | None = None,
     ) -> Columns:
@@ -128,8 +129,9 @@ class Columns:
         Parameters
         ----------
         X : ndarray of shape (N, D)
-        standardize : bool, default=True
-            Whether numbers are moved to mean 0 and standard deviation 1, or taken as they are.
+        standardize : bool or "minmax", default=True
+            Whether numbers are moved to mean 0 and standard deviation 1, to [-1, 1] ("minmax"), or
+            taken as they are.
         allow_constant : bool, default=False
             Accept an array in which every column is constant.
         sample_weight : ndarray of shape (N,), optional
@@ -157,13 +159,11 @@ class Columns:
         if not X.size:
             raise ValueError(f"X has the shape {X.shape}: give at least one row and one column.")
         check_finite(X)
-        mean, deviation, low, high = moments(X, sample_weight)
+        known = moments(X, sample_weight)
+        mean, deviation, low, high = known
         if not allow_constant and not deviation.any() and np.array_equal(low, high):
             raise ValueError(_ALL_CONSTANT)
-        if standardize:
-            center, scale = mean, np.where(deviation > 0.0, deviation, 1.0)
-        else:
-            center, scale = np.zeros_like(mean), np.ones_like(mean)
+        center, scale = center_and_scale(known, standardize)
         rows = np.stack([center, scale, mean, low, high], axis=1).tolist()  # (D, 5)
         columns = tuple(NumberColumn(f"x{i}", *row, n_missing=0) for i, row in enumerate(rows))
         return cls(columns, is_array=True)
@@ -365,7 +365,7 @@ class Columns:
 
 
 def _fit_column(
-    name: str, values: pa.Array, asked: str | None, drop_constant: bool, standardize: bool
+    name: str, values: pa.Array, asked: str | None, drop_constant: bool, standardize: bool | str
 ) -> Column:
     kind, note = infer(name, values, asked, drop_constant=drop_constant)
     if kind == "number":

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from linnet.table.frames import listed
 from linnet.table.plain import PlainReader
-from linnet.table.statistics import moments, standardize_into
+from linnet.table.statistics import center_and_scale, moments, standardize_into
 from linnet.table.values import booleans, categories, days, numbers
 
 MOST_CATEGORIES = 100
@@ -33,14 +33,16 @@ class NumberColumn:
     n_missing: int
 
     @classmethod
-    def fit(cls, name: str, column: pa.Array, *, standardize: bool) -> NumberColumn:
+    def fit(cls, name: str, column: pa.Array, *, standardize: bool | str) -> NumberColumn:
         values = numbers(column, name)
         known = values[~np.isnan(values)]
-        mean, deviation, low, high = (float(v[0]) for v in moments(known.reshape(-1, 1)))
+        statistics = moments(known.reshape(-1, 1))
+        mean, _, low, high = (float(v[0]) for v in statistics)
+        center, scale = (float(v[0]) for v in center_and_scale(statistics, standardize))
         return cls(
             name,
-            center=mean if standardize else 0.0,
-            scale=deviation if standardize and deviation > 0.0 else 1.0,
+            center=center,
+            scale=scale,
             fill=mean,
             low=low,
             high=high,

@@ -68,6 +68,24 @@ def moments(X: np.ndarray, weight: np.ndarray | None = None) -> Moments:
     return Moments(mean, deviation, low, high)
 
 
+def center_and_scale(known: Moments, how: bool | str) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is subtracted from each column, and what it is then divided by, (D,) each.
+
+    Parameters
+    ----------
+    known : Moments
+    how : bool or "minmax"
+        True: to mean 0 and standard deviation 1; "minmax": to [-1, 1]; False: as they are.
+    """
+    if how == "minmax":
+        center, scale = known.low / 2 + known.high / 2, known.high / 2 - known.low / 2
+    elif how:
+        center, scale = known.mean, known.deviation
+    else:
+        return np.zeros_like(known.mean), np.ones_like(known.mean)
+    return center, np.where(scale > 0.0, scale, 1.0)
+
+
 def _weighted(values: np.ndarray, weight: np.ndarray | None, block: slice) -> np.ndarray:
     # No matrix product here: its last bits would depend on the number of threads.
     return values if weight is None else values * weight[block, None]

@@ -1,0 +1,197 @@
+"""Squared residuals of a torch module, their sums over rows, and the Jacobian by blocks of rows.
+
+Letters: N rows, K outputs, P parameters, R = N K residuals.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+from torch.func import functional_call, jacrev, vjp, vmap
+
+# Numbers of a block of the Jacobian: 32 MB.
+_BLOCK_NUMBERS = 2**22
+
+
+class SquaredResiduals(Protocol):
+    """What Levenberg-Marquardt asks of a problem; weights w are (P,) of float64.
+
+    Attributes
+    ----------
+    n_residuals : int
+        R.
+    """
+
+    n_residuals: int
+
+    def normal_equations(self, w: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Return the sum of squares r'r, J'J (P, P) and J'r (P,)."""
+        ...
+
+    def sum_of_squares(self, w: np.ndarray) -> float:
+        """Return r'r."""
+        ...
+
+    def pull_back(self, w: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Return J(w)'r(v) (P,): the residuals at v with the Jacobian at w."""
+        ...
+
+
+class ModuleResiduals:
+    """Outputs of a module minus targets, in float64 whatever the type of its parameters.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Maps inputs (B, ...) to outputs (B, K) or (B,), each row by itself.
+    parameters : sequence of torch.nn.Parameter
+        Those that w stands for, in its order; the module's others stay as they are.
+    X : Tensor of shape (N, ...)
+    y : Tensor of the outputs' shape
+    weight : Tensor of shape (N,), optional
+        Weight of each row's squares.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not of the module, a layer mixes rows or draws random numbers, or the
+        shapes of outputs and targets differ.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        parameters: Sequence[torch.Tensor],
+        X: torch.Tensor,
+        y: torch.Tensor,
+        weight: torch.Tensor | None = None,
+    ):
+        check_layers(module)
+        own = {id(p): name for name, p in module.named_parameters()}
+        if any(id(p) not in own for p in parameters):
+            raise ValueError(
+                "The optimizer holds parameters that are not of this module. Make it from this "
+                "module: LevenbergMarquardt(module.parameters())."
+            )
+        self._module = module
+        self._names = [own[id(p)] for p in parameters]
+        self._shapes = [p.shape for p in parameters]
+        tensors = itertools.chain(module.named_parameters(), module.named_buffers())
+        self._others = {n: _doubled(t.detach()) for n, t in tensors if n not in set(self._names)}
+        self._X, self._y = _doubled(X), y.double()
+        self._root = None if weight is None else weight.double().sqrt()
+        self.n_residuals = y.numel()
+        width = sum(shape.numel() for shape in self._shapes) * max(1, y.numel() // max(1, len(y)))
+        self._block = max(1, _BLOCK_NUMBERS // max(1, width))
+
+    def normal_equations(self, w: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Return r'r, J'J (P, P) and J'r (P,), added up over blocks of rows."""
+        pieces = self._pieces(w)
+        P, device = len(w), self._y.device
+        JJ = torch.zeros(P, P, dtype=torch.float64, device=device)
+        Jr = torch.zeros(P, dtype=torch.float64, device=device)
+        squares = 0.0
+        for rows in self._blocks():
+            r = self._residuals(pieces, rows)
+            J = self._jacobian(pieces, rows)
+            JJ.addmm_(J.T, J)
+            Jr.addmv_(J.T, r)
+            squares += float(r @ r)
+        return squares, JJ.cpu().numpy(), Jr.cpu().numpy()
+
+    def sum_of_squares(self, w: np.ndarray) -> float:
+        """Return r'r."""
+        pieces, squares = self._pieces(w), 0.0
+        for rows in self._blocks():
+            r = self._residuals(pieces, rows)
+            squares += float(r @ r)
+        return squares
+
+    def pull_back(self, w: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Return J(w)'r(v) (P,)."""
+        pieces, others = self._pieces(w), self._pieces(v)
+        total = torch.zeros(len(w), dtype=torch.float64, device=self._y.device)
+        for rows in self._blocks():
+            r = self._residuals(others, rows)
+            pull: Any = vjp(lambda weights, rows=rows: self._differences(weights, rows), pieces)[1]
+            by_name = pull(r)[0]
+            total += torch.cat([by_name[name].reshape(-1) for name in self._names])
+        return total.cpu().numpy()
+
+    def jacobian(self, w: np.ndarray) -> np.ndarray:
+        """Return J (R, P) whole, for tests and small problems."""
+        pieces = self._pieces(w)
+        return torch.cat([self._jacobian(pieces, rows) for rows in self._blocks()]).cpu().numpy()
+
+    def _blocks(self) -> Iterator[slice]:
+        for first in range(0, len(self._y), self._block):
+            yield slice(first, first + self._block)
+
+    def _pieces(self, w: np.ndarray) -> dict[str, torch.Tensor]:
+        whole = torch.from_numpy(w).to(self._y.device)
+        parts = whole.split([shape.numel() for shape in self._shapes])
+        return {n: p.view(s) for n, p, s in zip(self._names, parts, self._shapes, strict=True)}
+
+    def _outputs(self, pieces: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        return functional_call(self._module, {**self._others, **pieces}, (x,))
+
+    def _residuals(self, pieces: dict[str, torch.Tensor], rows: slice) -> torch.Tensor:
+        """Return residuals (b K,), times the roots of the weights."""
+        with torch.no_grad():
+            return self._differences(pieces, rows)
+
+    def _differences(self, pieces: dict[str, torch.Tensor], rows: slice) -> torch.Tensor:
+        outputs = self._outputs(pieces, self._X[rows].clone())
+        target = self._y[rows]
+        if outputs.shape != target.shape:
+            raise ValueError(
+                f"The module's output has shape {tuple(outputs.shape)} and the target "
+                f"{tuple(target.shape)}: they must be equal. Give targets of the outputs' shape."
+            )
+        r = outputs - target
+        if self._root is not None:
+            r = r * self._root[rows].reshape(-1, *[1] * (r.ndim - 1))
+        return r.reshape(-1)
+
+    def _jacobian(self, pieces: dict[str, torch.Tensor], rows: slice) -> torch.Tensor:
+        """Return the derivatives of `_residuals`, (b K, P)."""
+
+        def of_row(weights: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+            return self._outputs(weights, x.unsqueeze(0)).reshape(-1)
+
+        X = self._X[rows]
+        by_name: Any = vmap(jacrev(of_row), in_dims=(None, 0))(pieces, X)  # (b, K, *shape) each
+        J = torch.cat(
+            [by_name[name].reshape(len(X), -1, s.numel()) for name, s in self._sized()], 2
+        )
+        if self._root is not None:
+            J = J * self._root[rows].reshape(-1, 1, 1)
+        return J.reshape(-1, J.shape[2])
+
+    def _sized(self) -> Iterator[tuple[str, torch.Size]]:
+        return zip(self._names, self._shapes, strict=True)
+
+
+def check_layers(module: nn.Module) -> None:
+    """Raise ValueError where a layer's output depends on other rows or on random numbers."""
+    faults = [
+        f"{name or 'the module'} is a {type(layer).__name__}"
+        for name, layer in module.named_modules()
+        if (isinstance(layer, nn.modules.dropout._DropoutNd) and layer.p > 0)
+        or isinstance(layer, nn.modules.batchnorm._BatchNorm)
+    ]
+    if faults:
+        raise ValueError(
+            f"Levenberg-Marquardt cannot train this module: {'; '.join(faults)}. Its outputs have "
+            "to depend on their own row alone, and not on chance. Leave such layers out, or write "
+            "optimizer='adamw'."
+        )
+
+
+def _doubled(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
