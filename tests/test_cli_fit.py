@@ -37,6 +37,7 @@ FIT_KEYS = [
     "seed",
     "engine",
     "engine_reason",
+    "notes",
     "seconds",
 ]
 
@@ -282,3 +283,37 @@ def test_the_concrete_table_is_learnt():
     # Gal and Ghahramani's tuned networks come to about 4.8 to 5.2 MPa on this table.
     assert scores["linnet"]["rmse"] < 7 < scores["mean of the target"]["rmse"]
     assert scores["HistGradientBoosting"]["rmse"] < 5
+
+
+def test_the_preset_fitnet_sets_what_belongs_together_and_options_change_parts_of_it():
+    ran = linnet("fit", "concrete.csv", "-t", "strength_mpa", "--preset", "fitnet", "--no-progress")
+    assert ran.code == 0
+    talk = ran.err.splitlines()
+    assert "Hidden layers 10, tanh; lm, all rows at once, at most 1,000 epochs; seed 0." in talk
+    model = load("concrete.linnet")
+    sizes = {part: len(rows) for part, rows in model.history_.split.items()}
+    assert sizes == {"train": 42, "validation": 9, "test": 9}
+    assert (model.n_iter_no_change, model.initialization) == (6, "nguyen_widrow")
+    ran = linnet(
+        "fit", "concrete.csv", "-t", "strength_mpa", "--preset", "fitnet", "--hidden", "4",
+        "--epochs", "9", "--test-size", "0.5", "--force", "--no-progress",
+    )  # fmt: skip
+    assert "Hidden layers 4, tanh; lm, all rows at once, at most 9 epochs; seed 0." in ran.err
+    assert "30 rows to fit on, 30% of them to choose the best epoch; 30 held out" in ran.err
+
+
+def test_presets_that_do_not_fit_are_answered():
+    ran = linnet("fit", "concrete.csv", "-t", "strength_mpa", "--preset", "fitnett")
+    assert ran.code == 2
+    assert "--preset fitnett is not known, did you mean 'fitnet'? Allowed are 'fitnet'." in ran.err
+    ran = linnet("fit", "birds.csv", "-t", "species", "--preset", "fitnet", "--loss", "log_loss")
+    assert ran.code == 2
+    assert "--preset fitnet minimises squared_error: leave out --loss." in ran.err
+
+
+def test_auto_says_which_solver_it_chose():
+    ran = linnet("fit", "concrete.csv", "-t", "strength_mpa", "--solver", "auto", *QUICK)
+    assert ran.code == 0
+    assert "--solver auto: Levenberg-Marquardt, for the loss is squared_error, 81 parameters" in (
+        ran.err
+    )

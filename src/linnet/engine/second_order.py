@@ -19,7 +19,7 @@ from linnet.engine.torch_engine import TorchEngine, is_finite
 from linnet.history import EpochResult
 from linnet.losses import Loss
 from linnet.solvers import LBFGS, LevenbergMarquardt
-from linnet.solvers.lbfgs import convert
+from linnet.solvers.lbfgs import converted
 from linnet.solvers.residuals import ModuleResiduals, SquaredResiduals, check_layers
 
 
@@ -94,7 +94,9 @@ class NativeLbfgsEngine(TorchEngine):
         """Do one iteration over all rows; neither order nor seed plays a part."""
         self.module.train()
         parameters, group = self._parameters(), self.optimizer.param_groups[0]
-        self._take_up(parameters)
+        state = self.optimizer.state[parameters[0]]
+        state.update(converted(state, dtype=torch.float64))
+        self._take_up(state.get("exact"), parameters)
         losses: list[float] = []
 
         def closure() -> torch.Tensor:
@@ -105,26 +107,25 @@ class NativeLbfgsEngine(TorchEngine):
         # The solver of the flat weights, with the state of the optimizer that was given.
         solver = LBFGS([self._flat])
         solver.param_groups[0].update({**group, "params": [self._flat], "weight_decay": 0.0})
-        state = self.optimizer.state[parameters[0]]
-        convert(state, torch.float64)
         solver.state[self._flat] = state
         solver.step(closure)
         for p, part in zip(parameters, self._parts(parameters), strict=True):
             with torch.no_grad():
                 p.copy_(part)
+        state["exact"] = self._flat.detach().clone()
         rows = len(self.rows)
         loss = losses[0] / rows if self.loss.is_sum else losses[0]
         norm = float(torch.linalg.vector_norm(self._flat.grad))
         return EpochResult(loss, norm, group["lr"], rows, is_finite(self.module), solver.criterion)
 
-    def _take_up(self, parameters: list[nn.Parameter]) -> None:
-        """Begin from the parameters where they are no longer the roundings of the last weights."""
-        parts = self._parts(parameters)
-        if not all(
-            torch.equal(part.to(p.dtype), p) for p, part in zip(parameters, parts, strict=True)
-        ):
-            whole = torch.cat([p.detach().double().reshape(-1) for p in parameters])
-            self._flat.data.copy_(whole)
+    def _take_up(self, exact: torch.Tensor | None, parameters: list[nn.Parameter]) -> None:
+        """Begin from the exact weights where the parameters are their roundings."""
+        if exact is not None:
+            self._flat.data.copy_(exact)
+            pairs = zip(parameters, self._parts(parameters), strict=True)
+            if all(torch.equal(part.to(p.dtype), p) for p, part in pairs):
+                return
+        self._flat.data.copy_(torch.cat([p.detach().double().reshape(-1) for p in parameters]))
 
     def _parts(self, parameters: list[nn.Parameter]) -> list[torch.Tensor]:
         parts = self._flat.detach().split([p.numel() for p in parameters])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -86,6 +87,20 @@ class LBFGS(torch.optim.LBFGS):
             "_numel_cache": self._numel_cache,
         }
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state.
+
+        Parameters
+        ----------
+        state_dict : dict
+            What `state_dict` gave.
+        """
+        super().load_state_dict(state_dict)
+        # torch gives what it loads the type of the parameters.
+        given = copy.deepcopy(state_dict["state"].get(0))
+        if given is not None:
+            self.state[self._params[0]] = converted(given, device=self._params[0].device)
+
     def step(self, closure: Callable[[], torch.Tensor]) -> torch.Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Do one iteration.
 
@@ -102,7 +117,7 @@ class LBFGS(torch.optim.LBFGS):
         losses: list[torch.Tensor] = []
         state = self.state[self._params[0]]
         # The native engine leaves what it keeps in float64.
-        convert(state, self._params[0].dtype)
+        state.update(converted(state, dtype=self._params[0].dtype))
 
         def penalised() -> torch.Tensor:
             loss = closure()
@@ -119,8 +134,10 @@ class LBFGS(torch.optim.LBFGS):
 
         super().step(penalised)
         self.criterion = None
-        if len(losses) == 1:  # torch ends a step at once where the gradient is so small
-            self.criterion = criteria.SMALL_GRADIENT
+        if len(losses) == 1:  # torch has ended the step without a search
+            gradient, least = self._gather_flat_grad(), self.param_groups[0]["tolerance_grad"]
+            is_small = float(gradient.abs().max()) <= least
+            self.criterion = criteria.SMALL_GRADIENT if is_small else criteria.CONVERGED
         elif (
             float(abs(state["t"]) * state["d"].abs().max())
             <= self.param_groups[0]["tolerance_change"]
@@ -131,14 +148,11 @@ class LBFGS(torch.optim.LBFGS):
         return losses[0]
 
 
-def convert(state: dict[str, Any], dtype: torch.dtype) -> None:
-    """Give the numbers that L-BFGS keeps a type."""
-
-    def converted(value: Any) -> Any:
-        if isinstance(value, list):
-            return [converted(item) for item in value]
-        is_number = isinstance(value, torch.Tensor) and value.is_floating_point()
-        return value.to(dtype) if is_number else value
-
-    for name, value in state.items():
-        state[name] = converted(value)
+def converted(value: Any, **to: Any) -> Any:
+    """Return the numbers that L-BFGS keeps, nested as they are, with a type or on a device."""
+    if isinstance(value, dict):
+        return {name: converted(item, **to) for name, item in value.items()}
+    if isinstance(value, list):
+        return [converted(item, **to) for item in value]
+    is_number = isinstance(value, torch.Tensor) and value.is_floating_point()
+    return value.to(**to) if is_number else value

@@ -121,7 +121,13 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         return self.param_groups[0]["mu"]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state, as `torch.optim.Optimizer.load_state_dict`."""
+        """Load a state.
+
+        Parameters
+        ----------
+        state_dict : dict
+            What `state_dict` gave.
+        """
         super().load_state_dict(state_dict)
         # torch gives what it loads the type of the parameters.
         numbers = [number for group in state_dict["param_groups"] for number in group["params"]]
@@ -271,8 +277,8 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         parts = []
         for p in self._parameters():
             value, exact = p.detach().cpu(), self.state[p].get("exact")
-            if exact is not None and torch.equal(exact.to(p.dtype), value):
-                value = exact
+            if exact is not None and torch.equal(exact.to(p.dtype).cpu(), value):
+                value = exact.cpu()
             parts.append(value.double().reshape(-1))
         return torch.cat(parts).numpy()
 
