@@ -154,7 +154,7 @@ def all_datasets(folder: Path = UCI) -> dict[str, Dataset]:
             "regression",
             _BUNDLED,
             partial(_bundled_split, datasets.load_diabetes, False),
-        )  # noqa: E501
+        )
     ]
     found += [
         Dataset(name, "regression", _FRIEDMAN, partial(_friedman_split, make, n_rows, noise))

@@ -86,8 +86,13 @@ def _verdicts(tables: list[str], peers: list[str], rows: dict) -> list[str]:
                 ]
             )
         )
-    return [*lines, "", "Error and time are linnet's over the peer's: of the means over splits, and over",
-            "tables their geometric mean. Time is processor time of `fit`.", ""]  # fmt: skip
+    return [
+        *lines,
+        "",
+        "Error and time (of the processor, in `fit`) are linnet's over the peer's: ratios of the means",
+        "over splits, and over tables the geometric mean of these.",
+        "",
+    ]
 
 
 def _times(tables: list[str], peers: list[str], rows: dict) -> list[str]:
