@@ -89,7 +89,7 @@ def _verdicts(tables: list[str], peers: list[str], rows: dict) -> list[str]:
     return [
         *lines,
         "",
-        "Error and time (processor time of `fit`) are linnet's over the peer's: ratios of the means",
+        "Error and time (processor time of `fit`) are linnet's over the peer's: of the means",
         "over splits, and over tables the geometric mean of these.",
         "",
     ]
