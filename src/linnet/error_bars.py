@@ -42,14 +42,14 @@ from linnet.training import train
 
 @dataclass
 class HeldOutErrors:
-    """Errors for rows that were held out, in standardised units.
+    """Errors of R pairs of a row and a member that was not trained on it, in standardised units.
 
     Attributes
     ----------
-    X : ndarray of shape (R, D)
-        Encoded inputs of R pairs of a row and a member that was not trained on it.
+    X : ndarray of shape (N, D)
+        Encoded inputs of all rows.
     outputs : ndarray of shape (R, K)
-        What that member predicts.
+        What the member predicts.
     errors : ndarray of shape (R, K)
         Target minus prediction.
     rows : ndarray of shape (R,)
@@ -67,7 +67,7 @@ class HeldOutErrors:
         """Return some of the pairs."""
         weight = None if self.weight is None else self.weight[chosen]
         return HeldOutErrors(
-            self.X[chosen], self.outputs[chosen], self.errors[chosen], self.rows[chosen], weight
+            self.X, self.outputs[chosen], self.errors[chosen], self.rows[chosen], weight
         )
 
     def member_variance(self) -> np.ndarray:
@@ -122,6 +122,8 @@ class ErrorBars(nn.Module):
         Factors (1 - w) c and b of eq. 2.
     scores : Tensor of shape (Q, K)
         Sorted errors over their standard deviation.
+    interrupted : bool
+        Whether Ctrl-C ended the training of the networks, so that the variance is a constant.
     """
 
     log_variance: torch.Tensor
@@ -133,6 +135,7 @@ class ErrorBars(nn.Module):
 
     def __init__(self, n_inputs: int, n_outputs: int, n_networks: int = 0, n_scores: int = 1):
         super().__init__()
+        self.interrupted = False
         generator = torch.Generator()
         self.networks = nn.ModuleList(
             _variance_network(n_inputs, n_outputs, generator) for _ in range(n_networks)
@@ -232,10 +235,13 @@ class ErrorBars(nn.Module):
         if len(errors) > _MOST_PAIRS:
             held_out = held_out.take(rng.permutation(len(errors))[:_MOST_PAIRS])
         scale = np.sqrt(np.maximum(square, np.finfo(float).tiny))
-        networks, logs = [], None
-        if local and len(held_out.errors) >= _FEWEST_PAIRS:
-            networks, logs = _learn_variance(held_out, scale, rng, n_threads)
+        learnt = None
+        local = local and len(held_out.errors) >= _FEWEST_PAIRS
+        if local:
+            learnt = _learn_variance(held_out, scale, rng, n_threads)
+        networks, logs = ([], None) if learnt is None else learnt
         bars = cls(held_out.X.shape[1], n_outputs, 0)
+        bars.interrupted = local and learnt is None
         bars.networks = nn.ModuleList(networks)
         bars.log_variance = torch.from_numpy(2 * np.log(scale))
         log_variance = np.broadcast_to(2 * np.log(scale), held_out.errors.shape)
@@ -293,9 +299,9 @@ def _log_variances(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
 
 def _learn_variance(
     held_out: HeldOutErrors, scale: np.ndarray, rng: np.random.Generator, n_threads: int
-) -> tuple[list[nn.Module], np.ndarray]:
-    """Return a network for each fold, and logarithms (R, K) for the rows of its fold."""
-    inputs = np.hstack([held_out.X, held_out.outputs]).astype(np.float32)
+) -> tuple[list[nn.Module], np.ndarray] | None:
+    """Return a network for each fold, and logarithms (R, K) for its rows; None after Ctrl-C."""
+    inputs = np.hstack([held_out.X[held_out.rows], held_out.outputs]).astype(np.float32)
     errors = (held_out.errors / scale).clip(-_GREATEST_ERROR, _GREATEST_ERROR).astype(np.float32)
     # The pairs of a row belong to one fold, or the one would tell of the other.
     _, number = np.unique(held_out.rows, return_inverse=True)
@@ -338,9 +344,7 @@ def _learn_variance(
 
     crew = Crew(_N_FOLDS, n_threads)
     networks = crew.run(work)
-    if crew.interrupted:
-        raise KeyboardInterrupt
-    return networks, logs
+    return None if crew.interrupted else (networks, logs)
 
 
 def _choose_belief(errors: np.ndarray, logs: np.ndarray) -> float:

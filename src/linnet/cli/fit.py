@@ -162,6 +162,7 @@ def fit(
     """
     from linnet.cli.fitting import KINDS, Job, describe_fit, run
     from linnet.cli.writing import check_other_file
+    from linnet.ensemble import EnsembleRegressor
     from linnet.estimators.parameters import check_parameters
     from linnet.whole_file import check_writable
 
@@ -179,6 +180,8 @@ def fit(
         "n_iter_no_change": n_iter_no_change,
     }
     of_one_network = {name: value for name, value in of_one_network.items() if value is not None}
+    if loss is not None and loss not in (*EnsembleRegressor.loss_names, "log_loss"):
+        of_one_network["loss"] = loss  # such as quantile
     settings: dict[str, Any] = {
         "max_time": max_time,
         "random_state": seed,

@@ -5,11 +5,13 @@ Letters: N rows, D inputs, K outputs, M members.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from linnet.engine.placement import threads
@@ -129,7 +131,9 @@ class EnsembleEstimator(NetworkEstimator):
             )
         module = Ensemble([member.module for member in trained], self._link(target)).eval()
         history = joined_history(trained, plan, seed)
-        self._calibrate(module, trained, plan, target, weight, seeds[-2])
+        if self._calibrate(module, trained, plan, target, weight, seeds[-2]):
+            history.outcome = Outcome.INTERRUPTED
+            warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=4)
         self.columns_, self.target_, self.module_ = columns, target, module
         self.settings_, self.history_ = plan.settings, history
         self.histories_ = [member.history for member in trained]
@@ -155,8 +159,8 @@ class EnsembleEstimator(NetworkEstimator):
         target: Any,
         weight: np.ndarray | None,
         seed: int,
-    ) -> None:
-        """Learn from rows held out how good the predictions are."""
+    ) -> bool:
+        """Learn from rows held out how good predictions are; return whether Ctrl-C ended it."""
         raise NotImplementedError
 
     def _moments(self, X: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

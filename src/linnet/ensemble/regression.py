@@ -104,12 +104,12 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
         target: RegressionTarget,
         weight: np.ndarray | None,
         seed: int,
-    ) -> None:
+    ) -> bool:
         rows = np.concatenate([member.held_out for member in trained])
         outputs = np.concatenate([member.outputs for member in trained])
         predicted = Ensemble.LINKS[module.link](torch.from_numpy(outputs)).numpy()
         held_out = HeldOutErrors(
-            plan.X[rows],
+            plan.X,
             predicted,
             plan.y[rows] - predicted,
             rows,
@@ -128,6 +128,7 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
         np.add.at(sums, rows, predicted)
         with np.errstate(invalid="ignore"):
             self.oof_prediction_ = target.decode(sums / counts)  # NaN where all were trained on it
+        return self.error_bars_.interrupted
 
     def _predictions(self, outputs: torch.Tensor, target: RegressionTarget) -> np.ndarray:
         return target.decode(outputs.numpy())  # the module has applied the link
