@@ -135,9 +135,12 @@ def main() -> None:
     options = _options()
     versions, skipped = installed(options.peers)
     kept = options.output / "quality.json"
-    results = json.loads(kept.read_text()) if kept.exists() else {"rows": []}
+    results = json.loads(kept.read_text()) if kept.exists() else {"rows": [], "runs": []}
     found = {(row["table"], row["split"], row["peer"]): row for row in results["rows"]}
     datasets = all_datasets(options.data)
+    command = shlex.join(["python", "-m", "benchmarks.quality", *sys.argv[1:]])
+    run = {**describe(), "command": command, "versions": versions, "skipped": skipped}
+    results["runs"].append(run)
     warm_up(list(versions), options.threads)
     for name in options.tables:
         for k in range(options.splits):
@@ -149,17 +152,13 @@ def main() -> None:
             for peer in versions:
                 row = measure(datasets[name], split, k, peer, options.threads)
                 say(f"{name} {k} {peer}: {row['error']:.4g}, {row['processor_seconds']:.1f} s")
-                row["with"] = len(results.setdefault("runs", []))
                 found[name, k, peer] = row
-    command = shlex.join(["python", "-m", "benchmarks.quality", *sys.argv[1:]])
-    results.setdefault("runs", []).append(
-        {**describe(), "command": command, "versions": versions, "skipped": skipped}
-    )
+        # After each table, for all of them take hours.
+        results["rows"] = list(found.values())
+        kept.write_text(json.dumps(results, indent=1) + "\n")
+        (options.output / "quality.md").write_text(page(results, datasets))
     for reason in skipped:
         say(f"skipped: {reason}")
-    results["rows"] = list(found.values())
-    kept.write_text(json.dumps(results, indent=1) + "\n")
-    (options.output / "quality.md").write_text(page(results, datasets))
 
 
 def _options() -> argparse.Namespace:
