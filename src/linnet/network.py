@@ -21,6 +21,36 @@ class Sin(nn.Module):
         return torch.sin(x)
 
 
+class FeatureScale(nn.Module):
+    """A factor for each input, learned; 1 at the start.
+
+    With a high learning rate it finds early which inputs matter (Holzmüller, Grinsztajn and
+    Steinwart 2024, 'Better by default', section 3).
+
+    Parameters
+    ----------
+    n_inputs : int
+        D.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from linnet.network import FeatureScale
+    >>> FeatureScale(3)(torch.ones(2, 3)).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, n_inputs: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(n_inputs))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.weight
+
+    def extra_repr(self) -> str:
+        return str(len(self.weight))
+
+
 class PeriodicEmbedding(nn.Module):
     """Cosines of each input at frequencies that are learned, next to the input itself.
 

@@ -142,7 +142,7 @@ class EnsembleEstimator(NetworkEstimator):
         given = {name: getattr(self, name) for name in _DECIDED}
         if not isinstance(given["hidden_layer_sizes"], str):
             given["hidden_layer_sizes"] = tuple(self._hidden_sizes())
-        return choose(n_rows, n_inputs, n_outputs, **given)
+        return choose(n_rows, n_inputs, n_outputs, is_classes=is_classifier(self), **given)
 
     def _hidden_sizes(self) -> list[int]:
         return hidden_sizes(self.hidden_layer_sizes)

@@ -5,6 +5,7 @@ Letters: N rows, D inputs, K outputs, M members.
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from linnet.engine.prediction import predict
 from linnet.ensemble.settings import Settings
 from linnet.estimators.schedules import Cosine
 from linnet.history import History, Outcome
-from linnet.network import PeriodicEmbedding, mlp
+from linnet.network import FeatureScale, PeriodicEmbedding, mlp
 from linnet.training import TrainingState, train
 
 
@@ -34,7 +35,7 @@ def build(
     settings: Settings, n_inputs: int, n_outputs: int, generator: torch.Generator
 ) -> nn.Sequential:
     """Return a member's network, (N, D) to (N, K), with weights drawn from the generator."""
-    layers: list[nn.Module] = []
+    layers: list[nn.Module] = [FeatureScale(n_inputs)]
     if settings.n_frequencies:
         layers.append(
             PeriodicEmbedding(
@@ -56,7 +57,8 @@ def build(
 def parameter_shapes(settings: Settings, n_inputs: int, n_outputs: int) -> list[tuple[int, ...]]:
     """Return the shapes of a member's parameters, without making it."""
     n_waves = settings.n_frequencies
-    shapes: list[tuple[int, ...]] = [(n_inputs, n_waves)] * 2 if n_waves else []
+    shapes: list[tuple[int, ...]] = [(n_inputs,)]
+    shapes += [(n_inputs, n_waves)] * 2 if n_waves else []
     sizes = [n_inputs * (1 + n_waves), *settings.hidden_layer_sizes, n_outputs]
     for fan_in, fan_out in pairwise(sizes):
         shapes += [(fan_out, fan_in), (fan_out,)]
@@ -227,24 +229,39 @@ class Plan:
 
 
 def _optimizer(module: nn.Module, settings: Settings, n_batch: int) -> torch.optim.Optimizer:
-    parameters = list(module.parameters())
+    rate = settings.learning_rate_init
     decoupled = settings.solver == "adamw"
     decay = settings.alpha if decoupled else settings.alpha / n_batch  # as the MLP estimators
     if settings.solver == "lbfgs":
-        return solvers.make("lbfgs", parameters, weight_decay=decay)
-    # Biases, and the frequencies and phases of an embedding, are not penalised.
-    weights = [m.weight for m in module.modules() if isinstance(m, nn.Linear)]
-    others = [p for p in parameters if all(p is not w for w in weights)]
-    groups = [
-        {"params": weights, "weight_decay": decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    options: dict[str, Any] = {"lr": settings.learning_rate_init}
-    if settings.solver in ("adam", "adamw", "nadam", "radam"):
+        return solvers.make("lbfgs", list(module.parameters()), weight_decay=decay)
+    adaptive = settings.solver in ("adam", "adamw", "nadam", "radam")
+    groups = []
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            # As under the NTK parametrisation: an Adam step moves each unit's sum equally far,
+            # whatever the number of its inputs. Weights shrink at the same pace in all layers.
+            factor = math.sqrt(settings.reference_width / layer.in_features) if adaptive else 1.0
+            shrinking = decay / factor if decoupled else decay
+            groups.append(_group([layer.weight], rate * factor, shrinking))
+            groups.append(_group([layer.bias], rate * (settings.bias_rate if adaptive else 1.0)))
+        elif isinstance(layer, FeatureScale):
+            factor = settings.feature_scale_rate if adaptive else 1.0
+            groups.append(_group([layer.weight], rate * factor))
+        elif isinstance(layer, PeriodicEmbedding):
+            factor = settings.frequency_rate if adaptive else 1.0
+            groups.append(_group([layer.frequencies, layer.phases], rate * factor))
+    options: dict[str, Any] = {"lr": rate}
+    if adaptive:
         options["betas"] = (settings.beta_1, settings.beta_2)
     if settings.solver == "sgd":
         options |= {"momentum": 0.9, "nesterov": True}
     return solvers.make(settings.solver, groups, **options)
+
+
+def _group(
+    parameters: list[torch.Tensor], rate: float, weight_decay: float = 0.0
+) -> dict[str, Any]:
+    return {"params": parameters, "lr": rate, "weight_decay": weight_decay}
 
 
 def train_members(

@@ -31,7 +31,11 @@ class Settings:
         Fraction of hidden activations set to zero in training.
     solver : str
     learning_rate_init : float
-        Greatest learning rate.
+        Greatest learning rate of a layer of `reference_width` inputs; with Adam's family others
+        have ``sqrt(reference_width / inputs)`` times as much.
+    reference_width : int
+    bias_rate, frequency_rate, feature_scale_rate : float
+        Rates of biases, of the embedding, and of the factors of the inputs, as multiples.
     beta_1, beta_2 : float
         Decay of Adam's means.
     alpha : float
@@ -49,18 +53,22 @@ class Settings:
     hidden_layer_sizes: tuple[int, ...] = (128, 128)
     activation: str = "silu"
     n_frequencies: int = 8
-    frequency_scale: float = 0.1
+    frequency_scale: float = 0.2
     initialization: str = "torch"
     dropout: float = 0.0
     solver: str = "adamw"
-    learning_rate_init: float = 0.005
+    learning_rate_init: float = 0.015
+    reference_width: int = 128
+    bias_rate: float = 0.1
+    frequency_rate: float = 0.5
+    feature_scale_rate: float = 4.0
     beta_1: float = 0.9
     beta_2: float = 0.95
-    alpha: float = 0.02
+    alpha: float = 0.01
     warm_up: float = 0.1
-    batch_size: int = 128
-    max_iter: int = 200
-    n_iter_no_change: int = 60
+    batch_size: int = 64
+    max_iter: int = 45
+    n_iter_no_change: int = 20
 
     @property
     def sentence(self) -> str:
@@ -92,19 +100,30 @@ class Settings:
         return cls(**values)
 
 
-# Rows that a member sees in all its epochs together, where the user does not say how many epochs.
-_ROWS_SEEN = 10_000_000
-# Numbers of the first layer's weights up to which each input is given cosines.
-_MOST_EMBEDDED = 200_000
+# A network learns class labels by heart in fewer epochs than numbers.
+_RATE_OF_CLASSES = 0.01
+# Steps that a small table needs, and the most epochs for them.
+_FEWEST_STEPS = 600
+_MOST_EPOCHS = 150
+# From so many rows on epochs become fewer, as the square root of the rows.
+_MANY_ROWS = 10_000
+# Batches of 64 for so many rows; they grow as the square root of the rows.
+_ROWS_OF_64 = 1500
+# Numbers that a row is embedded to, at most: the first layer's time grows with them.
+_MOST_EMBEDDED = 160
 
 
-def choose(n_rows: int, n_inputs: int, n_outputs: int, **given: Any) -> Settings:
+def choose(
+    n_rows: int, n_inputs: int, n_outputs: int, *, is_classes: bool = False, **given: Any
+) -> Settings:
     """Return the settings for a table of such a size; the one place where they are decided.
 
     Parameters
     ----------
     n_rows, n_inputs, n_outputs : int
         N rows to train a member on, D, K.
+    is_classes : bool, default=False
+        Whether the targets are classes.
     **given
         Settings that the user decided; "auto" where not.
 
@@ -112,20 +131,23 @@ def choose(n_rows: int, n_inputs: int, n_outputs: int, **given: Any) -> Settings
     --------
     >>> from linnet.ensemble.settings import choose
     >>> choose(1_000, 8, 1).hidden_layer_sizes, choose(1_000_000, 8, 1).max_iter
-    ((128, 128), 10)
+    ((128, 128), 4)
     """
     chosen = {name: value for name, value in given.items() if not _is_auto(value)}
     settings = replace(Settings(), **chosen)
+    if is_classes and "learning_rate_init" not in chosen:
+        settings = replace(settings, learning_rate_init=_RATE_OF_CLASSES)
     if "batch_size" not in chosen:
-        size = 2 ** round(math.log2(max(1, n_rows) / 40))
+        size = 2 ** round(math.log2(64 * math.sqrt(max(1, n_rows) / _ROWS_OF_64)))
         settings = replace(settings, batch_size=min(1024, max(32, size)))
     settings = replace(settings, batch_size=min(settings.batch_size, n_rows))
     if "max_iter" not in chosen:
-        epochs = min(settings.max_iter, max(5, _ROWS_SEEN // n_rows))
-        settings = replace(settings, max_iter=epochs)
+        n_steps = -(-n_rows // settings.batch_size)
+        few = min(_MOST_EPOCHS, _FEWEST_STEPS // n_steps)
+        many = round(settings.max_iter * math.sqrt(_MANY_ROWS / max(n_rows, _MANY_ROWS)))
+        settings = replace(settings, max_iter=max(1, few, many))
     if "n_frequencies" not in chosen:
-        width = settings.hidden_layer_sizes[0] if settings.hidden_layer_sizes else n_outputs
-        affordable = _MOST_EMBEDDED // (n_inputs * width) - 1
+        affordable = _MOST_EMBEDDED // n_inputs - 1
         settings = replace(settings, n_frequencies=max(0, min(settings.n_frequencies, affordable)))
     return settings
 
