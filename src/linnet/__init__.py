@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from linnet.plots import SurfaceDisplay as SurfaceDisplay
     from linnet.table import read_table as read_table
     from linnet.training import train as train
+    from linnet.tuning import tune as tune
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,7 @@ _ROOMS = {
     "read_table": "linnet.table",
     "save": "linnet.model_file",
     "train": "linnet.training",
+    "tune": "linnet.tuning",
 }
 
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
@@ -69,6 +71,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "read_table",
     "save",
     "train",
+    "tune",
 ]
 
 

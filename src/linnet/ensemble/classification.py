@@ -73,6 +73,8 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
         loss="log_loss",
         class_weight=None,
         dropout="auto",
+        n_frequencies="auto",
+        frequency_scale="auto",
         solver="auto",
         alpha="auto",
         batch_size="auto",

@@ -77,6 +77,8 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
         activation="auto",
         loss="squared_error",
         dropout="auto",
+        n_frequencies="auto",
+        frequency_scale="auto",
         solver="auto",
         alpha="auto",
         batch_size="auto",
