@@ -25,6 +25,7 @@ et al. 2021 for out-of-fold errors): quantiles of the scores ``e_1 / sqrt(v)``, 
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -208,7 +209,14 @@ class ErrorBars(nn.Module):
 
     @classmethod
     def fit(
-        cls, held_out: HeldOutErrors, *, n_members: int, seed: int, n_threads: int, local: bool
+        cls,
+        held_out: HeldOutErrors,
+        *,
+        n_members: int,
+        seed: int,
+        n_threads: int,
+        local: bool,
+        max_time: float | None = None,
     ) -> ErrorBars:
         """Learn from errors for rows held out.
 
@@ -223,6 +231,8 @@ class ErrorBars(nn.Module):
             How many networks are trained at once.
         local : bool
             Whether the variance is learnt as a function of the inputs.
+        max_time : float, optional
+            Seconds for that.
         """
         errors, weight = held_out.errors, held_out.weight
         n_outputs = errors.shape[1]
@@ -234,7 +244,7 @@ class ErrorBars(nn.Module):
         scale = np.sqrt(np.maximum(square, np.finfo(float).tiny))
         networks, logs = [], None
         if local and len(held_out.errors) >= _FEWEST_PAIRS:
-            networks, logs = _learn_variance(held_out, scale, rng, n_threads)
+            networks, logs = _learn_variance(held_out, scale, rng, n_threads, max_time)
         bars = cls(held_out.X.shape[1], n_outputs, 0)
         bars.networks = nn.ModuleList(networks)
         bars.log_variance = torch.from_numpy(2 * np.log(scale))
@@ -292,7 +302,11 @@ def _log_variances(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
 
 
 def _learn_variance(
-    held_out: HeldOutErrors, scale: np.ndarray, rng: np.random.Generator, n_threads: int
+    held_out: HeldOutErrors,
+    scale: np.ndarray,
+    rng: np.random.Generator,
+    n_threads: int,
+    max_time: float | None,
 ) -> tuple[list[nn.Module], np.ndarray]:
     """Return a network for each fold, and logarithms (R, K) for the rows of its fold."""
     inputs = np.hstack([held_out.X, held_out.outputs]).astype(np.float32)
@@ -303,6 +317,7 @@ def _learn_variance(
     seeds = [int(seed) for seed in rng.integers(2**32, size=_N_FOLDS)]
     n_inputs, n_outputs = held_out.X.shape[1], errors.shape[1]
     logs = np.zeros(errors.shape)
+    deadline = None if max_time is None else time.monotonic() + max_time
 
     def work(k: int) -> nn.Module:
         generator = torch.Generator().manual_seed(seeds[k])
@@ -329,6 +344,9 @@ def _learn_variance(
             epochs=epochs,
             batch_size=min(batch_size, n_rows),
             patience=max(10, epochs // 4),
+            max_time=None
+            if deadline is None
+            else max(0.0, deadline - time.monotonic()) / -(-(_N_FOLDS - k) // n_threads),
             random_state=generator,
             device="cpu",
             n_threads=1,

@@ -102,6 +102,7 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
         target: ClassTarget,
         weight: np.ndarray | None,
         seed: int,
+        max_time: float | None,
     ) -> None:
         rows = np.concatenate([member.held_out for member in trained])
         logits = torch.from_numpy(np.concatenate([member.outputs for member in trained]))

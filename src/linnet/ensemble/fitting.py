@@ -161,14 +161,15 @@ class EnsembleEstimator(NetworkEstimator):
         )
         return Prepared(columns, target, weight, plan, seed, seeds[-2])
 
-    def _join(self, prepared: Prepared, trained: list[Member]) -> None:
+    def _join(
+        self, prepared: Prepared, trained: list[Member], max_time: float | None = None
+    ) -> None:
         """Make the trained members one model, and learn its errors from rows held out."""
         plan, target = prepared.plan, prepared.target
         module = Ensemble([member.module for member in trained], self._link(target)).eval()
         history = joined_history(trained, plan, prepared.seed)
-        self._calibrate(
-            module, trained, plan, target, prepared.weight, prepared.seed_of_errors
-        )
+        known = (prepared.weight, prepared.seed_of_errors, max_time)
+        self._calibrate(module, trained, plan, target, *known)
         self.columns_, self.target_, self.module_ = prepared.columns, target, module
         self.settings_, self.history_ = plan.settings, history
         self.histories_ = [member.history for member in trained]
@@ -194,6 +195,7 @@ class EnsembleEstimator(NetworkEstimator):
         target: Any,
         weight: np.ndarray | None,
         seed: int,
+        max_time: float | None,
     ) -> None:
         """Learn from rows held out how good the predictions are."""
         raise NotImplementedError

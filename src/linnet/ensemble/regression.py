@@ -106,6 +106,7 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
         target: RegressionTarget,
         weight: np.ndarray | None,
         seed: int,
+        max_time: float | None,
     ) -> None:
         rows = np.concatenate([member.held_out for member in trained])
         outputs = np.concatenate([member.outputs for member in trained])
@@ -124,6 +125,7 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
             seed=seed,
             n_threads=int(self.n_threads or torch.get_num_threads()),
             local=not interrupted,
+            max_time=max_time,
         )
         counts = np.bincount(rows, minlength=len(plan.X))[:, None]
         sums = np.zeros((len(plan.X), predicted.shape[1]))

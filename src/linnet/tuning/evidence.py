@@ -60,7 +60,8 @@ class Comparison:
         variance = float((weight**2 * (difference - gain) ** 2).sum() / total**2)
         if len(by_fold) > 1:
             shares = np.array([w.sum() / total for w in weights])
-            means = np.array([np.average(d, weights=w) for d, w in zip(by_fold, weights, strict=True)])
+            pairs = zip(by_fold, weights, strict=True)
+            means = np.array([np.average(d, weights=w) for d, w in pairs])
             n = len(means)
             spread = float((shares**2 * (means - gain) ** 2).sum()) * n / (n - 1)
             variance = max(variance, spread)

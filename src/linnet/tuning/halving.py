@@ -37,7 +37,7 @@ ETA = 3
 # members of the winner that are not trained yet.
 _FIRST, _ALL = 0.45, 0.85
 # When trainings are cut off: error bars have to be learnt within the budget too.
-_LAST = 0.93
+_LAST = 0.88
 
 
 @dataclass
@@ -191,9 +191,7 @@ class Halving:
             usual = max([self.usual, *(self.entries[i].usual_seconds for i in standing[:1])])
             return self.clock.budget * _LAST - usual * math.ceil(n_left / self.n_at_once)
 
-        self.train(
-            pieces, begins_until=lambda number: min(end, cut_off(number)), ends_at=cut_off
-        )
+        self.train(pieces, begins_until=lambda number: min(end, cut_off(number)), ends_at=cut_off)
 
     def _end_of(self, rung: int, n_rungs: int) -> float:
         """Return until when trainings of a rung may begin."""

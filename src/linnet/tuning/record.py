@@ -183,8 +183,10 @@ class TuningRecord:
                 scores[i, trial.fold] = -trial.loss
         n_done = np.array([len(candidate.finished) for candidate in self.candidates])
         mean = np.array([-candidate.loss for candidate in self.candidates])
-        deviation = [float(np.std(row[~np.isnan(row)])) if n else np.nan
-                     for row, n in zip(scores, n_done, strict=True)]
+        deviation = [
+            float(np.std(row[~np.isnan(row)])) if n else np.nan
+            for row, n in zip(scores, n_done, strict=True)
+        ]
         # Who stayed longer is better; the winner comes first.
         order = np.lexsort((-mean, -n_done, np.arange(len(mean)) != self.best_index))
         rank = np.empty(len(mean), dtype=int)
@@ -213,12 +215,14 @@ class TuningRecord:
             {**asdict(candidate), "loss": candidate.loss} for candidate in self.candidates
         ]
         # The two derived entries serve readers of the JSON; from_dict works them out anew.
-        return _plain({
-            "format_version": FORMAT_VERSION,
-            "outcome_sentence": self.outcome.sentence,
-            "sentence": self.sentence if self.candidates else None,
-            **record,
-        })
+        return _plain(
+            {
+                "format_version": FORMAT_VERSION,
+                "outcome_sentence": self.outcome.sentence,
+                "sentence": self.sentence if self.candidates else None,
+                **record,
+            }
+        )
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> TuningRecord:

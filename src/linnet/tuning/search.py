@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ TASKS = ("regression", "classification")
 _FEWEST = 8
 _FEWEST_EPOCHS = 5
 _PROBED_EPOCHS = 3
+# Share of the budget by which what is learnt from rows held out is done.
+_LEARN_ERRORS = 0.98
 
 
 @dataclass
@@ -255,6 +257,7 @@ class _Search:
         budget, plan = self.clock.budget, self.prepared.plan
         if math.isinf(budget):
             return 0.0
+        started = self.clock()
         member = plan.train(
             0,
             TrainingState(),
@@ -264,16 +267,18 @@ class _Search:
         )
         if member.history.outcome is Outcome.INTERRUPTED:
             raise KeyboardInterrupt
-        epoch = float(member.history.seconds.min())
-        usual = epoch * plan.settings.max_iter
+        epoch = float(member.history.seconds.mean())
+        overhead = max(0.0, self.clock() - started - float(member.history.seconds.sum()))
+        usual = overhead + epoch * plan.settings.max_iter
         n_trainings = _trainings(_FEWEST, len(plan.seeds))
         affordable = 0.8 * budget * self.n_at_once / n_trainings
         if usual <= affordable:
             return usual
-        epochs = int(affordable / epoch)
+        epochs = int((affordable - overhead) / epoch)
         if epochs < _FEWEST_EPOCHS:
             # Then the defaults are all there is time for.
-            epochs = max(1, int(0.8 * budget * self.n_at_once / (epoch * len(plan.seeds))))
+            share = 0.8 * budget * self.n_at_once / len(plan.seeds)
+            epochs = max(1, int((share - overhead) / epoch))
         epochs = min(epochs, plan.settings.max_iter)
         self.record.notes.append(
             f"Each training has at most {epochs} epochs in place of {plan.settings.max_iter}, to "
@@ -282,7 +287,7 @@ class _Search:
         self.is_shortened = True
         self.base.set_params(max_iter=epochs)
         plan.settings = replace(plan.settings, max_iter=epochs)
-        return epoch * epochs
+        return overhead + epoch * epochs
 
     def _finish(self, race: Halving, winner: int) -> list[Member]:
         """Train the winner's members that the race has not, and return all that are there."""
@@ -330,8 +335,9 @@ class _Search:
             for member in members:
                 member.history.outcome = Outcome.INTERRUPTED
         prepared = replace(self.prepared, plan=replace(self.prepared.plan, settings=entry.settings))
+        left = self.clock.budget * _LEARN_ERRORS - self.clock()
         with suppress(KeyboardInterrupt):
-            base._join(prepared, members)
+            base._join(prepared, members, max(0.0, left) if math.isfinite(left) else None)
         if not hasattr(base, "module_"):
             # Ctrl-C while errors were learnt: without how they vary over the inputs it is quick.
             record.outcome = TuningOutcome.INTERRUPTED
@@ -355,7 +361,8 @@ def _trainings(n_candidates: int, n_members: int) -> int:
 
 
 def _checked(budget: Any) -> float:
-    if isinstance(budget, bool) or not isinstance(budget, Real) or not 0 < budget < math.inf:
+    is_number = isinstance(budget, int | float | np.number) and not isinstance(budget, bool)
+    if not is_number or not 0 < budget < math.inf:
         raise ValueError(
             f"budget={budget!r} is not allowed: give seconds above 0, such as budget=60, or None "
             "for no limit."
