@@ -158,7 +158,9 @@ class TuningRecord:
     def sentence(self) -> str:
         """What was found, for people."""
         n = len(self.candidates)
-        tried = f"{n} candidate{'s' * (n > 1)} of {self.n_candidates}"
+        if n == 1:
+            return "There was time for the defaults alone."
+        tried = f"{n} candidates of {self.n_candidates}"
         if self.best_index == 0:
             return f"Of {tried} none was better than the defaults beyond chance: they are kept."
         gain = self.best.gain / self.candidates[0].loss

@@ -155,8 +155,8 @@ def tune(
     >>> len(found.record_.candidates), found.predict(X).shape
     (3, (200,))
     """
-    clock = Clock(math.inf if budget is None else _checked(budget))
-    _check_count(n_candidates)
+    clock = Clock(math.inf if budget is None else check_budget(budget))
+    check_count(n_candidates)
     if task is None:
         task = _task_of(y)
     check_choice("task", task, TASKS)
@@ -192,7 +192,8 @@ class _Search:
         progress: bool,
     ):
         self.base, self.prepared, self.clock, self.progress = base, prepared, clock, progress
-        self.is_shortened = False
+        # Whether all train fewer epochs, and whether there is time for the defaults alone.
+        self.is_shortened = self.is_hopeless = False
         plan = prepared.plan
         plan.options = {"engine": base.engine, "device": base.device}
         self.n_at_once, self.n_threads = threads_of(plan, base.n_threads)
@@ -210,8 +211,9 @@ class _Search:
         usual = self._fit_to_budget()
         size = (len(plan.X) - len(plan.held_out[0]), plan.X.shape[1], plan.n_outputs)
         record.n_candidates = n_candidates
-        found = space.draw(self.base, size, n_candidates, distributions, record.seed)
-        if len(found) < n_candidates:
+        n_drawn = 1 if self.is_hopeless else n_candidates
+        found = space.draw(self.base, size, n_drawn, distributions, record.seed)
+        if len(found) < n_drawn:
             record.n_candidates = len(found)
             record.notes.append(f"Only {len(found)} candidates differ from each other.")
         names = self._searched(distributions)
@@ -276,7 +278,7 @@ class _Search:
             return usual
         epochs = int((affordable - overhead) / epoch)
         if epochs < _FEWEST_EPOCHS:
-            # Then the defaults are all there is time for.
+            self.is_hopeless = True
             share = 0.8 * budget * self.n_at_once / len(plan.seeds)
             epochs = max(1, int((share - overhead) / epoch))
         epochs = min(epochs, plan.settings.max_iter)
@@ -360,7 +362,8 @@ def _trainings(n_candidates: int, n_members: int) -> int:
     return total
 
 
-def _checked(budget: Any) -> float:
+def check_budget(budget: Any) -> float:
+    """Return the seconds, or raise ValueError."""
     is_number = isinstance(budget, int | float | np.number) and not isinstance(budget, bool)
     if not is_number or not 0 < budget < math.inf:
         raise ValueError(
@@ -370,7 +373,8 @@ def _checked(budget: Any) -> float:
     return float(budget)
 
 
-def _check_count(n_candidates: Any) -> None:
+def check_count(n_candidates: Any) -> None:
+    """Raise ValueError unless there are at least two."""
     is_whole = isinstance(n_candidates, Integral) and not isinstance(n_candidates, bool)
     if not is_whole or n_candidates < 2:
         raise ValueError(
