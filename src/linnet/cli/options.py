@@ -28,6 +28,7 @@ Delimiter = Annotated[
     str | None,
     typer.Option(help="Column delimiter of a text file.", show_default="found out"),
 ]
+
 # Of the commands that fit --------------------------------------------------------------------------
 
 Target = Annotated[str, typer.Option("--target", "-t", help="Column to predict.")]

@@ -124,7 +124,7 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
             n_members=len(trained),
             seed=seed,
             n_threads=int(self.n_threads or torch.get_num_threads()),
-            local=not interrupted,
+            local=not interrupted and max_time != 0,
             max_time=max_time,
         )
         counts = np.bincount(rows, minlength=len(plan.X))[:, None]

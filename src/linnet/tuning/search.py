@@ -259,7 +259,6 @@ class _Search:
         budget, plan = self.clock.budget, self.prepared.plan
         if math.isinf(budget):
             return 0.0
-        started = self.clock()
         member = plan.train(
             0,
             TrainingState(),
@@ -270,17 +269,16 @@ class _Search:
         if member.history.outcome is Outcome.INTERRUPTED:
             raise KeyboardInterrupt
         epoch = float(member.history.seconds.mean())
-        overhead = max(0.0, self.clock() - started - float(member.history.seconds.sum()))
-        usual = overhead + epoch * plan.settings.max_iter
+        usual = epoch * plan.settings.max_iter
         n_trainings = _trainings(_FEWEST, len(plan.seeds))
         affordable = 0.8 * budget * self.n_at_once / n_trainings
         if usual <= affordable:
             return usual
-        epochs = int((affordable - overhead) / epoch)
+        epochs = int(affordable / epoch)
         if epochs < _FEWEST_EPOCHS:
             self.is_hopeless = True
             share = 0.8 * budget * self.n_at_once / len(plan.seeds)
-            epochs = max(1, int((share - overhead) / epoch))
+            epochs = max(1, int(share / epoch))
         epochs = min(epochs, plan.settings.max_iter)
         self.record.notes.append(
             f"Each training has at most {epochs} epochs in place of {plan.settings.max_iter}, to "
@@ -289,7 +287,7 @@ class _Search:
         self.is_shortened = True
         self.base.set_params(max_iter=epochs)
         plan.settings = replace(plan.settings, max_iter=epochs)
-        return overhead + epoch * epochs
+        return epoch * epochs
 
     def _finish(self, race: Halving, winner: int) -> list[Member]:
         """Train the winner's members that the race has not, and return all that are there."""
