@@ -29,7 +29,7 @@ Delimiter = Annotated[
     typer.Option(help="Column delimiter of a text file.", show_default="found out"),
 ]
 
-# Of the commands that fit --------------------------------------------------------------------------
+# Of the commands that fit ------------------------------------------------------------------------
 
 Target = Annotated[str, typer.Option("--target", "-t", help="Column to predict.")]
 ModelOutput = Annotated[
