@@ -32,7 +32,8 @@ from linnet.tuning.record import Candidate, TuningOutcome, TuningRecord
 TASKS = ("regression", "classification")
 # Candidates that a search should have at least; where time is short, all train fewer epochs then.
 _FEWEST = 8
-_FEWEST_EPOCHS = 5
+# Epochs, and share of the usual ones, with which trainings still tell how good settings are.
+_FEWEST_EPOCHS, _LEAST_SHARE = 5, 0.25
 _PROBED_EPOCHS = 3
 # Share of the budget by which what is learnt from rows held out is done.
 _LEARN_ERRORS = 0.98
@@ -275,7 +276,7 @@ class _Search:
         if usual <= affordable:
             return usual
         epochs = int(affordable / epoch)
-        if epochs < _FEWEST_EPOCHS:
+        if epochs < max(_FEWEST_EPOCHS, _LEAST_SHARE * plan.settings.max_iter):
             self.is_hopeless = True
             share = 0.8 * budget * self.n_at_once / len(plan.seeds)
             epochs = max(1, int(share / epoch))
