@@ -283,16 +283,25 @@ def test_the_budget_is_kept(budget, clock_of_the_processor):
     assert any(note.startswith("Each training has at most ") for note in notes)
 
 
-def test_ctrl_c_gives_the_best_so_far():
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_ctrl_c_gives_the_best_so_far(n_threads, monkeypatch):
     X, y = plane(400)
-    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    train_one, begun = Halving._train_one, []
+
+    def watched(self, *arguments):
+        begun.append(arguments)
+        if len(begun) == 6:
+            timer.start()
+        return train_one(self, *arguments)
+
+    monkeypatch.setattr(Halving, "_train_one", watched)
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
     n_of_torch = torch.get_num_threads()
     with pytest.warns(ConvergenceWarning, match="The search was interrupted; the best so far"):
-        found = linnet.tune(X, y, n_candidates=500, random_state=0, n_threads=2, budget=None)
+        found = linnet.tune(X, y, n_candidates=60, random_state=0, n_threads=n_threads, budget=None)
     timer.join()
     assert found.record_.outcome is TuningOutcome.INTERRUPTED
-    assert 1 <= len(found.record_.candidates) < 500
+    assert 6 <= len(found.record_.candidates) < 60
     assert found.best_estimator_.history_.outcome is linnet.Outcome.INTERRUPTED
     assert np.isfinite(found.predict(X)).all()
     assert found.best_estimator_.predict_interval(X).shape == (400, 2)
