@@ -45,7 +45,7 @@ class Clock:
     """Seconds since the start of the search, and how many there may be."""
 
     budget: float
-    start: float = field(default_factory=time.monotonic)
+    start: float = field(default_factory=lambda: time.monotonic())
 
     def __call__(self) -> float:
         return time.monotonic() - self.start
