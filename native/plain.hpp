@@ -2,6 +2,7 @@
 // and in float64. The native tests tie the kernels to them.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels.hpp"
@@ -54,6 +55,65 @@ inline double activation(Activation kind, double z, double p0, double p1) {
     case Activation::cos: return std::cos(z);
   }
   return z;
+}
+
+// Loss of a row with outputs z (K), or (2 K) for gaussian, and targets y (K), or a class number y (1).
+// p0 and the weights of classes or positive labels (K), or null, are those of LossSpec.
+inline double loss(LossKind kind, double p0, const double* classes, const double* z, const double* y,
+                   Index K) {
+  const auto weight = [&](Index k) { return classes ? classes[k] : 1.0; };
+  double sum = 0;
+  if (kind == LossKind::cross_entropy) {
+    double all = 0;
+    for (Index k = 0; k < K; ++k) all += std::exp(z[k]);
+    for (Index k = 0; k < K; ++k) {
+      const double target = (k == Index(y[0]) ? 1 - p0 : 0) + p0 / double(K);
+      sum -= target * weight(k) * std::log(std::exp(z[k]) / all);
+    }
+    return sum;
+  }
+  for (Index k = 0; k < K; ++k) {
+    const double e = z[k] - y[k], size = std::fabs(e);
+    switch (kind) {
+      case LossKind::squared: sum += e * e; break;
+      case LossKind::absolute: sum += size; break;
+      case LossKind::smooth_l1: sum += size < p0 ? e * e / (2 * p0) : size - p0 / 2; break;
+      case LossKind::huber: sum += size < p0 ? e * e / 2 : p0 * (size - p0 / 2); break;
+      case LossKind::binary:
+        sum += weight(k) * y[k] * std::log1p(std::exp(-z[k])) + (1 - y[k]) * std::log1p(std::exp(z[k]));
+        break;
+      case LossKind::poisson:
+        sum += std::exp(z[k]) - y[k] - y[k] * z[k] + (y[k] > 0 ? y[k] * std::log(y[k]) : 0);
+        break;
+      case LossKind::quantile: sum += std::max(p0 * -e, (p0 - 1) * -e); break;
+      case LossKind::gaussian: sum += (std::log(2 * M_PI) + z[K + k] + e * e / std::exp(z[K + k])) / 2; break;
+      case LossKind::cross_entropy: break;
+    }
+  }
+  return sum / double(K);
+}
+
+// A parameter with the state of its optimizer.
+struct State {
+  double p, m = 0, v = 0, vmax = 0;
+};
+
+// Step number t, from 1, of torch.optim's SGD, Adam and AdamW along the gradient g.
+inline void update(SolverKind kind, const Group& s, double t, double g, State& a) {
+  if (s.maximize) g = -g;
+  if (kind == SolverKind::adamw) a.p -= s.lr * s.weight_decay * a.p;
+  else g += s.weight_decay * a.p;
+  if (kind == SolverKind::sgd) {
+    a.m = t == 1 ? g : s.momentum * a.m + (1 - s.dampening) * g;
+    a.p -= s.lr * (s.momentum == 0 ? g : s.nesterov ? g + s.momentum * a.m : a.m);
+    return;
+  }
+  a.m = s.beta1 * a.m + (1 - s.beta1) * g;
+  a.v = s.beta2 * a.v + (1 - s.beta2) * g * g;
+  a.vmax = std::max(a.vmax, a.v);
+  const double mean = a.m / (1 - std::pow(s.beta1, t));
+  const double square = (s.amsgrad ? a.vmax : a.v) / (1 - std::pow(s.beta2, t));
+  a.p -= s.lr * mean / (std::sqrt(square) + s.eps);
 }
 
 }  // namespace plain

@@ -13,6 +13,15 @@ import torch
 from linnet.crew import Crew
 
 
+def ends_with(n_threads):
+    """Whether so many threads are left, soon."""
+    for _ in range(500):
+        if threading.active_count() <= n_threads:
+            return True
+        time.sleep(0.02)
+    return False
+
+
 @pytest.mark.parametrize("n_threads", [1, 2, 7])
 def test_each_piece_is_done_once_and_comes_in_its_place(n_threads):
     done = []
@@ -59,11 +68,13 @@ def test_an_error_ends_pieces_that_are_at_work():
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_ctrl_c_ends_every_piece_that_is_at_work(n_threads):
     ended, threads = [], threading.active_count()
+    together = threading.Barrier(n_threads, timeout=30)
 
     def work(number):
-        if number == 0:
-            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
         try:
+            together.wait()
+            if number == 0:
+                threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
             while True:
                 time.sleep(0.001)
         except KeyboardInterrupt:
@@ -74,8 +85,7 @@ def test_ctrl_c_ends_every_piece_that_is_at_work(n_threads):
     assert crew.run(work) == [None] * 6
     assert crew.interrupted
     assert sorted(ended) == list(range(n_threads))
-    time.sleep(0.05)
-    assert threading.active_count() <= threads + 1  # the timer's may be ending
+    assert ends_with(threads)
 
 
 def test_torchs_number_of_threads_is_left_as_it_was():
@@ -87,3 +97,40 @@ def test_torchs_number_of_threads_is_left_as_it_was():
     thread.join()
     assert torch.get_num_threads() == before
     assert found == [before]
+
+
+def test_ctrl_c_while_the_threads_are_begun_ends_them_too(monkeypatch):
+    start, ended = threading.Thread.start, []
+
+    def start_and_press(thread):
+        start(thread)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def work(number):
+        try:
+            while True:
+                time.sleep(0.001)
+        except KeyboardInterrupt:
+            ended.append(number)
+            raise
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_press)
+    crew = Crew(6, 3)
+    assert crew.run(work) == [None] * 6
+    assert crew.interrupted and ended in ([], [0])
+
+
+def test_ctrl_c_at_any_moment_leaves_no_thread_at_work():
+    before = threading.active_count()
+    for trial in range(30):
+        timer = threading.Timer(0.001 * trial, os.kill, (os.getpid(), signal.SIGINT))
+        crew, pressed = Crew(100_000, 3), False
+        try:
+            timer.start()
+            crew.run(lambda number: sum(range(200)))
+            timer.join()
+        except KeyboardInterrupt:  # before or after the crew's own work
+            pressed = True
+        timer.join()
+        assert pressed or crew.interrupted
+        assert ends_with(before)

@@ -117,11 +117,12 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
         ).shape == (1030,)
 
 
-def test_the_session_of_the_page_of_engines_runs():
+@pytest.mark.parametrize(("page", "n_lines"), [("engines.md", 5), ("error_bars.md", 11)])
+def test_the_session_of_a_page_runs(page, n_lines):
     import doctest
 
-    found = doctest.testfile(str(DOCS / "engines.md"), module_relative=False)
-    assert found.attempted == 5 and found.failed == 0
+    found = doctest.testfile(str(DOCS / page), module_relative=False)
+    assert found.attempted == n_lines and found.failed == 0
 
 
 def test_every_link_leads_to_a_file_and_every_page_is_linked_from_the_index():

@@ -18,8 +18,10 @@ from torch.optim.lr_scheduler import (
 from tutorial_code import FeedForwardNN, NumpyDataset, sinc_data, train_by_hand
 
 import linnet
+from linnet import losses
 from linnet.data import Rows
-from linnet.engine import choose_device
+from linnet.engine import choose_device, torch_engine
+from linnet.engine.native_engine import NativeEngine
 from linnet.engine.torch_engine import block_size, predict, seeded
 
 EPOCHS, BATCH, N = 4, 32, 100
@@ -351,3 +353,42 @@ def test_an_optimizer_of_the_users_may_ask_for_the_gradient_twice():
         nn.functional.mse_loss(hand(X), y).backward()
         optimizer.step()
     assert same_bits(net, hand)
+
+
+CLASS_WEIGHT = torch.tensor([0.2, 1.0, 7.0], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["no weights", "weights"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        nn.CrossEntropyLoss(weight=CLASS_WEIGHT),
+        nn.CrossEntropyLoss(weight=CLASS_WEIGHT, label_smoothing=0.2),
+        nn.CrossEntropyLoss(weight=CLASS_WEIGHT, reduction="sum"),
+        nn.CrossEntropyLoss(ignore_index=1),
+        nn.CrossEntropyLoss(),
+    ],
+    ids=["class weights", "smoothing", "sum", "ignored", "plain"],
+)
+def test_the_loss_over_many_blocks_is_that_of_all_rows_at_once(loss, weighted, monkeypatch):
+    monkeypatch.setattr(torch_engine, "_EVALUATED_NUMBERS", 1)  # blocks of 256 rows
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+    X = torch.randn(1000, 3, dtype=torch.float64)
+    y = torch.arange(1000).div(500, rounding_mode="floor")  # blocks of one class, and of another
+    y[-100:] = 2
+    times = torch.arange(1000) % 3 if weighted else torch.ones(1000, dtype=torch.int64)
+    weight = times.double() / times.double().mean() if weighted else None
+    rows = Rows(X, y, weight)
+    with torch.no_grad():
+        outputs = net(X.repeat_interleave(times, 0))
+        expected = loss(outputs, y.repeat_interleave(times)).item()
+    if loss.reduction == "sum":
+        expected /= int(times.sum())
+    if weighted and loss.ignore_index == 1:
+        expected *= int(times[y != 1].sum()) / int(times.sum())  # ignored rows count, as 0
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    given = (net, losses.resolve(loss), optimizer, rows, 32, torch.device("cpu"))
+    assert torch_engine.TorchEngine(*given).evaluate(rows) == pytest.approx(expected, rel=1e-12)
+    if loss.ignore_index < 0:
+        assert NativeEngine(*given).evaluate(rows) == pytest.approx(expected, rel=1e-12)

@@ -316,3 +316,21 @@ def test_set_params_and_get_params_give_back_what_was_set():
     model = MLPRegressor().set_params(alpha=0.5, solver="sgd")
     assert model.get_params()["alpha"] == 0.5
     assert model.get_params()["solver"] == "sgd"
+
+
+@pytest.mark.parametrize("model", [MLPRegressor(), MLPClassifier()])
+def test_a_plain_array_is_predicted_as_scikit_learns_checks_would_give_it(model):
+    X = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.set_params(max_iter=3, random_state=0).fit(X, (X[:, 0] > 0).astype(int))
+    expected = model.predict(X.tolist()).tolist()
+    for same in (
+        X,
+        X.astype(np.float64),
+        np.asfortranarray(X),
+        X.astype(">f8"),
+        np.repeat(X, 2, 0)[::2],
+    ):
+        assert model.predict(same).tolist() == expected
+        assert [model.predict(same[i : i + 1]).item() for i in range(50)] == expected

@@ -371,8 +371,8 @@ def test_only_fitted_estimators_of_linnet_are_saved(path):
     with pytest.raises(NotFittedError):
         save(MLPRegressor(), path)
     sentence = (
-        "A LinearRegression cannot be saved to a linnet file. Give a fitted MLPRegressor, "
-        "MLPClassifier, ModuleRegressor, ModuleClassifier."
+        "A LinearRegression cannot be saved to a linnet file. Give a fitted EnsembleRegressor, "
+        "EnsembleClassifier, MLPRegressor, MLPClassifier, ModuleRegressor, ModuleClassifier."
     )
     with pytest.raises(TypeError, match=f"^{re.escape(sentence)}$"):
         save(LinearRegression().fit(X, Y), path)  # pyright: ignore[reportArgumentType]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import gc
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -441,3 +443,73 @@ def test_a_prediction_sees_knobs_and_statistics_that_were_changed():
         with torch.no_grad():
             expected = module.eval()(X)
         torch.testing.assert_close(predict(module, X), expected, rtol=1e-4, atol=1e-5)
+
+
+def _loaded(model):
+    model.module_.load_state_dict({k: v + 1 for k, v in model.module_.state_dict().items()})
+
+
+def _swapped(model):
+    torch.manual_seed(1)
+    model.module_ = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 1))
+
+
+def _hooked(model):
+    model.module_[1].register_forward_hook(lambda module, inputs, outputs: 2 * outputs)
+
+
+def _turned(model):
+    model.module_[0].weight.data = model.module_[0].weight.data.T
+
+
+def _new_memory(model):
+    model.module_[0].weight.data = model.module_[0].weight.data + 1
+
+
+def _new_parameter(model):
+    model.module_[2].weight = nn.Parameter(model.module_[2].weight + 1)
+
+
+def _double(model):
+    model.module_.double()
+
+
+def _replaced(model):
+    model.module_[1] = nn.Sequential(nn.Tanh(), nn.Linear(3, 3))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_loaded, _swapped, _hooked, _turned, _new_memory, _new_parameter, _double, _replaced],
+)
+def test_a_row_is_predicted_by_the_module_as_it_is_now(change):
+    X = np.random.default_rng(9).normal(size=(60, 3))
+    model = linnet.MLPRegressor(
+        (3,), "tanh", max_iter=20, tol=0.0, n_iter_no_change=np.inf, random_state=0
+    )
+    model.fit(X, X[:, 0] ** 2)
+    before = model.predict(X[:1])
+    change(model)
+    module = model.module_.eval()
+    with torch.no_grad():
+        inputs = torch.tensor(model.columns_.encode_array(X[:1])).to(module[0].weight.dtype)
+        expected = model.target_.decode(module(inputs).numpy())
+    found = model.predict(X[:1])
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    if change is _double:
+        np.testing.assert_allclose(found, before, rtol=1e-4, atol=1e-5)
+    else:
+        assert abs(found - before) > 1e-3
+
+
+def test_a_model_is_freed_though_a_hook_refers_to_it():
+    X = np.random.default_rng(9).normal(size=(60, 3))
+    model = linnet.MLPRegressor((3,), max_iter=20, tol=0.0, n_iter_no_change=np.inf)
+    model.fit(X, X[:, 0]).predict(X)
+    module = model.module_
+    module[1].register_forward_hook(lambda *_, seen=module: None)
+    model.predict(X)
+    alive = weakref.ref(module)
+    del model, module
+    gc.collect()
+    assert alive() is None

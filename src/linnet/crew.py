@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -77,13 +76,18 @@ class Crew:
             threading.Thread(target=self._work_in_thread, args=(work,), daemon=True)
             for _ in range(self._n_threads)
         ]
-        for thread in threads:
-            thread.start()
         try:
+            try:
+                for thread in threads:
+                    thread.start()
+            except KeyboardInterrupt:
+                self.interrupted = True
+                self._stop()
             while any(thread.is_alive() for thread in threads):
                 try:
                     for thread in threads:
-                        thread.join(0.1)
+                        if thread.is_alive():
+                            thread.join(0.1)
                     if self._fault is not None:
                         self._stop()
                 except KeyboardInterrupt:
@@ -105,28 +109,28 @@ class Crew:
                 )
 
     def _work_in_thread(self, work: Callable[[int], Any]) -> None:
-        while True:
-            with self._lock:
-                ends = self._stopped or self.interrupted or self._fault is not None
-                number = None if ends else next(self._numbers, None)
-            if number is None:
-                return
-            try:
-                with self._registered():
-                    self._found[number] = work(number)
-            except KeyboardInterrupt:
-                return
-            except BaseException as fault:
-                self._fault = self._fault or fault
-
-    @contextmanager
-    def _registered(self) -> Iterator[None]:
-        """Let `_stop` reach this thread for a while; it waits for the lock, and so never misses."""
-        thread = threading.get_ident()
-        with self._lock:
-            self._at_work.add(thread)
         try:
-            yield
-        finally:
-            with self._lock:
-                self._at_work.discard(thread)
+            while (number := self._take()) is not None:
+                try:
+                    self._found[number] = work(number)
+                finally:
+                    self._leave()
+        except KeyboardInterrupt:
+            pass
+        except BaseException as fault:
+            self._fault = self._fault or fault
+
+    def _take(self) -> int | None:
+        """Return the next number and let `_stop` reach this thread; None if there is no more."""
+        with self._lock:
+            if self._stopped or self.interrupted or self._fault is not None:
+                return None
+            number = next(self._numbers, None)
+            if number is not None:
+                self._at_work.add(threading.get_ident())
+            return number
+
+    def _leave(self) -> None:
+        # What `_stop` raised while this thread waited for the lock comes up here at the latest.
+        with self._lock:
+            self._at_work.discard(threading.get_ident())

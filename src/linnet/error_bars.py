@@ -123,6 +123,8 @@ class ErrorBars(nn.Module):
         Factors (1 - w) c and b of eq. 2.
     scores : Tensor of shape (Q, K)
         Sorted errors over their standard deviation.
+    interrupted : bool
+        Whether Ctrl-C ended the training of the networks, so that the variance is a constant.
     """
 
     log_variance: torch.Tensor
@@ -134,6 +136,7 @@ class ErrorBars(nn.Module):
 
     def __init__(self, n_inputs: int, n_outputs: int, n_networks: int = 0, n_scores: int = 1):
         super().__init__()
+        self.interrupted = False
         generator = torch.Generator()
         self.networks = nn.ModuleList(
             _variance_network(n_inputs, n_outputs, generator) for _ in range(n_networks)
@@ -242,10 +245,13 @@ class ErrorBars(nn.Module):
         if len(errors) > _MOST_PAIRS:
             held_out = held_out.take(rng.permutation(len(errors))[:_MOST_PAIRS])
         scale = np.sqrt(np.maximum(square, np.finfo(float).tiny))
-        networks, logs = [], None
-        if local and len(held_out.errors) >= _FEWEST_PAIRS:
-            networks, logs = _learn_variance(held_out, scale, rng, n_threads, max_time)
+        learnt = None
+        local = local and len(held_out.errors) >= _FEWEST_PAIRS
+        if local:
+            learnt = _learn_variance(held_out, scale, rng, n_threads, max_time)
+        networks, logs = ([], None) if learnt is None else learnt
         bars = cls(held_out.X.shape[1], n_outputs, 0)
+        bars.interrupted = local and learnt is None
         bars.networks = nn.ModuleList(networks)
         bars.log_variance = torch.from_numpy(2 * np.log(scale))
         log_variance = np.broadcast_to(2 * np.log(scale), held_out.errors.shape)
@@ -307,8 +313,8 @@ def _learn_variance(
     rng: np.random.Generator,
     n_threads: int,
     max_time: float | None,
-) -> tuple[list[nn.Module], np.ndarray]:
-    """Return a network for each fold, and logarithms (R, K) for the rows of its fold."""
+) -> tuple[list[nn.Module], np.ndarray] | None:
+    """Return a network for each fold, and logarithms (R, K) for its rows; None after Ctrl-C."""
     inputs = np.hstack([held_out.X, held_out.outputs]).astype(np.float32)
     errors = (held_out.errors / scale).clip(-_GREATEST_ERROR, _GREATEST_ERROR).astype(np.float32)
     # The pairs of a row belong to one fold, or the one would tell of the other.
@@ -356,9 +362,7 @@ def _learn_variance(
 
     crew = Crew(_N_FOLDS, n_threads)
     networks = crew.run(work)
-    if crew.interrupted:
-        raise KeyboardInterrupt
-    return networks, logs
+    return None if crew.interrupted else (networks, logs)
 
 
 def _choose_belief(errors: np.ndarray, logs: np.ndarray) -> float:

@@ -120,7 +120,8 @@ class GaussianLoss(nn.Module):
         return {"mean": loss.mean, "sum": loss.sum}.get(self.reduction, lambda: loss)()
 
 
-def _identity(outputs: torch.Tensor) -> torch.Tensor:
+def identity(outputs: torch.Tensor) -> torch.Tensor:
+    """Return outputs as they are: the link of losses whose outputs are predictions."""
     return outputs
 
 
@@ -153,7 +154,7 @@ class Loss:
 
     name: str
     function: Callable[..., torch.Tensor]
-    link: Callable[[torch.Tensor], torch.Tensor] = _identity
+    link: Callable[[torch.Tensor], torch.Tensor] = identity
     compares: str = "values"
     _by_row: Callable[..., torch.Tensor] | None = field(init=False, repr=False, compare=False)
 
@@ -330,29 +331,51 @@ class Loss:
         if self._by_row is None:
             return (self._rows(self.function(outputs, target), len(target)) * weight).mean()
         loss = self._by_row(outputs, target)
-        class_weight = getattr(self.function, "weight", None)
-        divides = isinstance(self.function, nn.CrossEntropyLoss | nn.NLLLoss) and not self.is_sum
-        if divides and class_weight is not None and not target.is_floating_point():
-            return self._class_weighted(loss, target, class_weight, weight)
+        divisor = self.divisor(target, weight)
+        if isinstance(divisor, torch.Tensor):
+            return (loss * _as_rows(weight, target)).sum() / divisor
         if self._adds_outputs and loss.ndim > 1:
             loss = loss.flatten(1).sum(1)
         rows = self._rows(loss, len(target)) * weight
         return rows.sum() if self.is_sum else rows.mean()
 
-    def _class_weighted(
-        self,
-        loss: torch.Tensor,
-        target: torch.Tensor,
-        class_weight: torch.Tensor,
-        weight: torch.Tensor,
-    ) -> torch.Tensor:
-        # With class weights torch divides by their sum over the batch; so each row counts there
-        # as often as its weight says, and a batch of weightless rows gives 0, not 0 / 0.
-        weight = weight.reshape(-1, *[1] * (target.ndim - 1))
-        counted = target != getattr(self.function, "ignore_index", -100)
+    def divisor(
+        self, target: torch.Tensor, weight: torch.Tensor | None = None
+    ) -> torch.Tensor | int:
+        """Return what the mean over a batch is divided by.
+
+        The number of rows; for torch's losses of class numbers the sum of the classes' weights
+        over the rows that are not ignored, where each row counts as often as its weight says. So
+        the mean over many batches is the sum of ``loss * divisor`` by that of ``divisor``.
+
+        Parameters
+        ----------
+        target : Tensor of shape (B, K), or (B,) of class numbers
+        weight : Tensor of shape (B,), optional
+
+        Examples
+        --------
+        >>> import torch
+        >>> from torch import nn
+        >>> from linnet.losses import resolve
+        >>> loss = resolve(nn.CrossEntropyLoss(weight=torch.tensor([1.0, 5.0])))
+        >>> loss.divisor(torch.tensor([0, 1, 1]))
+        tensor(11.)
+        """
+        averages = isinstance(self.function, nn.CrossEntropyLoss | nn.NLLLoss)
+        averages = averages and self.function.reduction == "mean"
+        if not averages or target.is_floating_point():
+            return len(target)
+        class_weight = self.function.weight
+        counted = target != self.function.ignore_index
+        if class_weight is None:
+            return counted.sum() if weight is None else len(target)
         per_class = class_weight[torch.where(counted, target, 0)] * counted
-        total = (per_class * weight).sum()
-        return (loss * weight).sum() / total.clamp_min(torch.finfo(total.dtype).tiny)
+        if weight is None:
+            return per_class.sum()
+        # A batch of weightless rows gives 0, not 0 / 0.
+        total = (per_class * _as_rows(weight, target)).sum()
+        return total.clamp_min(torch.finfo(total.dtype).tiny)
 
     @property
     def _adds_outputs(self) -> bool:
@@ -368,6 +391,11 @@ class Loss:
                 "row losses without averaging, or leave sample_weight out."
             )
         return loss.flatten(1).mean(1) if loss.ndim > 1 else loss
+
+
+def _as_rows(weight: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return weights (B,) as (B, 1, ...), with as many dimensions as the target."""
+    return weight.reshape(-1, *[1] * (target.ndim - 1))
 
 
 def _shape_sentence(outputs: torch.Tensor, target: torch.Tensor) -> str:
@@ -388,12 +416,12 @@ def _shape_sentence(outputs: torch.Tensor, target: torch.Tensor) -> str:
 
 # name -> (factory of the function, link, what it compares)
 LOSSES: dict[str, tuple[Callable[..., nn.Module], Callable[..., torch.Tensor], str]] = {
-    "squared_error": (nn.MSELoss, _identity, "values"),
-    "absolute_error": (nn.L1Loss, _identity, "values"),
-    "smooth_l1": (nn.SmoothL1Loss, _identity, "values"),
-    "huber": (nn.HuberLoss, _identity, "values"),
+    "squared_error": (nn.MSELoss, identity, "values"),
+    "absolute_error": (nn.L1Loss, identity, "values"),
+    "smooth_l1": (nn.SmoothL1Loss, identity, "values"),
+    "huber": (nn.HuberLoss, identity, "values"),
     "poisson": (PoissonLoss, torch.exp, "values"),
-    "quantile": (QuantileLoss, _identity, "values"),
+    "quantile": (QuantileLoss, identity, "values"),
     "gaussian": (GaussianLoss, _mean, "moments"),
     "log_loss": (nn.CrossEntropyLoss, _softmax, "classes"),
     "binary_log_loss": (nn.BCEWithLogitsLoss, torch.sigmoid, "values"),
@@ -422,7 +450,7 @@ _TORCH_LINKS: dict[Any, tuple[Callable[..., torch.Tensor], str]] = {
     factory: (link, compares) for factory, link, compares in LOSSES.values()
 }
 _TORCH_LINKS[nn.NLLLoss] = (torch.exp, "classes")
-_TORCH_LINKS[nn.MultiMarginLoss] = (_identity, "classes")
+_TORCH_LINKS[nn.MultiMarginLoss] = (identity, "classes")
 # By name, for model files.
 TORCH_LOSSES = {kind.__name__: kind for kind in _TORCH_LINKS}
 
@@ -499,4 +527,4 @@ def resolve(loss: Any, **options: Any) -> Loss:
             return Loss(name, function, link, compares)
     # torch's other losses compare values of one shape; a class of the user's own may do anything.
     is_of_torch = type(loss).__module__ == nn.MSELoss.__module__
-    return Loss(name, function, _identity, "values" if is_of_torch else "anything")
+    return Loss(name, function, identity, "values" if is_of_torch else "anything")

@@ -148,6 +148,7 @@ def fit(
         model_path,
         run,
     )
+    from linnet.ensemble import EnsembleRegressor
 
     output = model_path(output, file)
     of_one_network = {
@@ -163,6 +164,8 @@ def fit(
         "n_iter_no_change": n_iter_no_change,
     }
     of_one_network = {name: value for name, value in of_one_network.items() if value is not None}
+    if loss is not None and loss not in (*EnsembleRegressor.loss_names, "log_loss"):
+        of_one_network["loss"] = loss  # such as quantile
     settings: dict[str, Any] = {
         "max_time": max_time,
         "random_state": seed,

@@ -7,12 +7,15 @@ import threading
 import weakref
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from linnet.engine import torch_engine
 from linnet.engine.native_engine import build
+from linnet.engine.placement import threads
 from linnet.engine.tracing import has_hooks, is_chain, trace
+from linnet.forks import is_forked
 
 
 class Predictor:
@@ -57,19 +60,34 @@ class Predictor:
         self._n_outputs = program.heights[program.output]
         self._network = build(program, [False] * n, [0] * n)
 
+    @property
+    def is_native(self) -> bool:
+        """Whether the native engine computes the outputs."""
+        return self._network is not None
+
     def is_of(self, module: nn.Module) -> bool:
         """Whether the module still has the layers and the memory that this was made for."""
         return _signature(module) == self._signature
 
-    def __call__(self, module: nn.Module, X: torch.Tensor) -> torch.Tensor:
-        """Return the outputs (N, K) for inputs (N, D) of the module's type."""
+    def __call__(self, module: nn.Module, X: np.ndarray) -> np.ndarray:
+        """Return the outputs (N, K) as float64, for inputs (N, D).
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+        X : ndarray of shape (N, D), C-contiguous
+            Of float64 for a module of such, else of float32.
+        """
         if self._network is None:
-            return torch_engine.predict(module, X)
-        outputs = torch.empty(len(X), self._n_outputs, dtype=X.dtype)
+            with threads():
+                inputs = torch.from_numpy(X).to(self.dtype)
+                return torch_engine.predict(module, inputs).double().numpy()
+        outputs = np.empty((len(X), self._n_outputs), X.dtype)
+        n_threads = 1 if is_forked() else torch.get_num_threads()
         with self._lock:
-            self._network.predict(X.contiguous().numpy(), outputs.numpy(), torch.get_num_threads())
+            self._network.predict(X, outputs, n_threads)
             self._network.raise_interruption()
-        return outputs
+        return outputs.astype(np.float64, copy=False)
 
 
 # Tracing takes a millisecond, a prediction of one row some microseconds: so what was made for a
@@ -104,28 +122,32 @@ def predict(module: nn.Module, X: torch.Tensor) -> torch.Tensor:
     X : Tensor of shape (N, D)
         Of the module's type.
     """
-    return predictor(module, X.shape[1])(module, X)
+    known = predictor(module, X.shape[1])
+    if known.is_native:
+        return torch.from_numpy(known(module, X.contiguous().numpy())).to(X.dtype)
+    return torch_engine.predict(module, X)
 
 
 def _signature(module: nn.Module) -> list[Any]:
     """Return all that a program is made of: kinds of layers, their knobs, hooks and memory.
 
-    Walks through torch's own dictionaries, for `Module.parameters` takes longer than a row.
+    Holds no layer and no hook, for what is kept for a module must not keep it alive.
     """
     found: list[Any] = []
     layers = [module]
     for layer in layers:
-        found += (type(layer), has_hooks(layer))
-        found += [
-            value
-            for name, value in vars(layer).items()
-            if type(value) in _KNOBS and name != "training"
-        ]
-        for tensors in (layer._parameters, layer._buffers):
-            found += [(t.data_ptr(), t.shape) for t in tensors.values() if t is not None]
-        children = [child for child in layer._modules.values() if child is not None]
-        found += map(id, children)
-        layers += [child for child in children if child not in layers]
+        kind = type(layer)
+        found += (kind, has_hooks(layer))
+        # torch lists the names of a layer's knobs in its class.
+        knobs = [getattr(layer, name, None) for name in getattr(kind, "__constants__", ())]
+        found += [knob for knob in knobs if type(knob) in _KNOBS]
+        for tensor in (*layer._parameters.values(), *layer._buffers.values()):
+            if tensor is not None:
+                found += (tensor.data_ptr(), tensor.shape, tensor.stride())
+        if layer._modules:
+            children = [child for child in layer._modules.values() if child is not None]
+            found += map(id, children)
+            layers += [child for child in children if child not in layers]
     return found
 
 

@@ -133,16 +133,19 @@ class TorchEngine:
     def evaluate(self, rows: Rows | Stream) -> float:
         """Return the mean loss over other rows, without training."""
         self.module.eval()
-        total, n_rows = self._zero(), 0
+        total, counted, n_rows = self._zero(), self._zero(), 0
         # A DataLoader draws from the global generator even where it does not shuffle.
         with torch.no_grad(), seeded(0, self.device):
             for x, y, weight in rows.batches(block_size(self.module, rows, self.batch_size)):
                 loss = self.loss(self.module(x), y, weight)
-                total.add_(loss, alpha=1 if self.loss.is_sum else len(x))
+                divisor = self.loss.divisor(y, weight)
+                if divisor:  # else none of the rows counts, and their mean is 0 / 0
+                    total.add_(loss.to(total.dtype) * (1 if self.loss.is_sum else divisor))
+                counted.add_(divisor)
                 n_rows += len(x)
         if n_rows == 0:
             raise ValueError("The DataLoader gives no batches. Give one whose dataset has items.")
-        return float(total) / n_rows
+        return float(total / counted)
 
     def _zero(self) -> torch.Tensor:
         # float64 so that adding up a million batches loses nothing; Apple's GPUs have only 32 bits.

@@ -103,7 +103,7 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
         weight: np.ndarray | None,
         seed: int,
         max_time: float | None,
-    ) -> None:
+    ) -> bool:
         rows = np.concatenate([member.held_out for member in trained])
         logits = torch.from_numpy(np.concatenate([member.outputs for member in trained]))
         temperature = _temperature(module, logits, rows, plan.y, weight, len(trained))
@@ -115,6 +115,7 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
         counts = np.bincount(rows, minlength=len(plan.X))[:, None]
         with np.errstate(invalid="ignore"):
             self.oof_probabilities_ = self._shaped(sums / counts, target)
+        return False
 
     def _probabilities(self, outputs: torch.Tensor, target: ClassTarget) -> np.ndarray:
         return self._shaped(outputs.numpy(), target)  # the module has applied the link

@@ -5,12 +5,14 @@ Letters: N rows, D inputs, K outputs, M members.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from linnet.engine.placement import threads
@@ -169,7 +171,9 @@ class EnsembleEstimator(NetworkEstimator):
         module = Ensemble([member.module for member in trained], self._link(target)).eval()
         history = joined_history(trained, plan, prepared.seed)
         known = (prepared.weight, prepared.seed_of_errors, max_time)
-        self._calibrate(module, trained, plan, target, *known)
+        if self._calibrate(module, trained, plan, target, *known):
+            history.outcome = Outcome.INTERRUPTED
+            warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=5)
         self.columns_, self.target_, self.module_ = prepared.columns, target, module
         self.settings_, self.history_ = plan.settings, history
         self.histories_ = [member.history for member in trained]
@@ -196,8 +200,8 @@ class EnsembleEstimator(NetworkEstimator):
         weight: np.ndarray | None,
         seed: int,
         max_time: float | None,
-    ) -> None:
-        """Learn from rows held out how good the predictions are."""
+    ) -> bool:
+        """Learn from rows held out how good predictions are; return whether Ctrl-C ended it."""
         raise NotImplementedError
 
     def _moments(self, X: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -107,7 +107,7 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
         weight: np.ndarray | None,
         seed: int,
         max_time: float | None,
-    ) -> None:
+    ) -> bool:
         rows = np.concatenate([member.held_out for member in trained])
         outputs = np.concatenate([member.outputs for member in trained])
         predicted = Ensemble.LINKS[module.link](torch.from_numpy(outputs)).numpy()
@@ -132,6 +132,7 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
         np.add.at(sums, rows, predicted)
         with np.errstate(invalid="ignore"):
             self.oof_prediction_ = target.decode(sums / counts)  # NaN where all were trained on it
+        return self.error_bars_.interrupted
 
     def _predictions(self, outputs: torch.Tensor, target: RegressionTarget) -> np.ndarray:
         return target.decode(outputs.numpy())  # the module has applied the link

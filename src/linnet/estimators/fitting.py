@@ -428,9 +428,7 @@ class NetworkEstimator(BaseEstimator):
         X = read_inputs(self, X, reset=False)
         predict = predictor(self.module_, self.columns_.n_features)
         encoded = encode(self.columns_, X, predict.dtype)
-        with threads():
-            inputs = torch.from_numpy(encoded).to(predict.dtype)
-            return predict(self.module_, inputs).double()
+        return torch.from_numpy(predict(self.module_, encoded))
 
     @property
     def loss_curve_(self) -> list[float]:
@@ -507,6 +505,11 @@ def _dtype(module: nn.Module) -> torch.dtype:
 
 
 def encode(columns: Columns, X: Any, module_dtype: torch.dtype) -> np.ndarray:
-    """Return inputs (N, D), of 16 digits for a module of such, else of 7."""
+    """Return inputs (N, D) for what `read_inputs` gave.
+
+    Of 16 digits for a module of such, else of 7.
+    """
     dtype = np.float64 if module_dtype == torch.float64 else np.float32
-    return columns.encode_array(X, dtype) if isinstance(X, np.ndarray) else columns.encode(X, dtype)
+    if not isinstance(X, np.ndarray):
+        return columns.encode(X, dtype)
+    return columns.standardize(X, dtype) if columns.is_array else columns.encode_array(X, dtype)

@@ -79,6 +79,8 @@ class Regression(RegressorMixin, NetworkEstimator):
     def _predictions(self, outputs: torch.Tensor, target: RegressionTarget) -> np.ndarray:
         named = losses.LOSSES.get(self.loss) if isinstance(self.loss, str) else None
         link = self._loss(target).link if named is None else named[1]
+        if link is losses.identity:
+            return target.decode(outputs.numpy())
         with threads():
             return target.decode(link(outputs).numpy())
 

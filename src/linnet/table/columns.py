@@ -241,6 +241,21 @@ class Columns:
             check_finite(X, column_names=names)
             return self.encode(pa.table(dict(zip(names, X.T.copy(), strict=True))), dtype)
         check_finite(X)
+        return self.standardize(X, dtype)
+
+    def standardize(self, X: np.ndarray, dtype: DTypeLike = np.float32) -> np.ndarray:
+        """Do what `encode_array` does, for an array that was checked and a fit on an array.
+
+        Parameters
+        ----------
+        X : ndarray of shape (N, D) of float32 or float64, finite
+        dtype : dtype, default=float32
+            Of the inputs.
+
+        Returns
+        -------
+        ndarray of shape (N, D) of `dtype`, C-contiguous
+        """
         center, scale = self._center_and_scale
         return standardize_into(np.empty(X.shape, dtype=dtype), X, center, scale)
 
@@ -322,7 +337,8 @@ class Columns:
     @functools.cached_property
     def _center_and_scale(self) -> tuple[np.ndarray, np.ndarray]:
         pairs = [(c.center, c.scale) for c in self._columns if isinstance(c, NumberColumn)]
-        center, scale = np.array(pairs, dtype=np.float64).T
+        # (1, D) and contiguous: for a single row NumPy then has nothing to broadcast.
+        center, scale = np.array(pairs, dtype=np.float64).T.copy()[:, None]
         return center, scale
 
     def _check_positions(self, table: dict[str, pa.Array]) -> None:

@@ -6,7 +6,6 @@ import inspect
 import math
 import warnings
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
@@ -337,14 +336,11 @@ class _Search:
                 member.history.outcome = Outcome.INTERRUPTED
         prepared = replace(self.prepared, plan=replace(self.prepared.plan, settings=entry.settings))
         left = self.clock.budget * _LEARN_ERRORS - self.clock()
-        with suppress(KeyboardInterrupt):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # `run` tells of Ctrl-C
             base._join(prepared, members, max(0.0, left) if math.isfinite(left) else None)
-        if not hasattr(base, "module_"):
-            # Ctrl-C while errors were learnt: without how they vary over the inputs it is quick.
+        if base.history_.outcome is Outcome.INTERRUPTED:
             record.outcome = TuningOutcome.INTERRUPTED
-            for member in members:
-                member.history.outcome = Outcome.INTERRUPTED
-            base._join(prepared, members)
         base.history_.notes = [
             f"Found by a search: {len(members)} members with {entry.settings.sentence}.",
             record.sentence,

@@ -1,0 +1,141 @@
+"""Ensembles in the shell: fitted unless one network is asked for, and their intervals."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from shell import QUICK, birds, concrete, linnet
+
+from linnet import load
+
+FEW = ("--members", "3", "--epochs", "4", "--no-progress")
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fitted")
+    concrete().to_csv(folder / "concrete.csv", index=False)
+    birds().to_csv(folder / "birds.csv", index=False)
+    ran = {}
+    for name, target in (("concrete", "strength_mpa"), ("birds", "species")):
+        arguments = ("-t", target, "-o", folder / f"{name}.linnet", *FEW)
+        ran[name] = linnet("fit", folder / f"{name}.csv", *arguments)
+        assert ran[name].code == 0, ran[name].err
+    return folder, ran
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_fit_trains_an_ensemble_and_tells_what_was_chosen(fitted):
+    folder, ran = fitted
+    told = ran["concrete"].err.splitlines()
+    assert (
+        "48 rows to fit on, each of them held out by some member; 12 held out for the"
+        in " ".join(told)
+    )
+    assert "3 members; seed 0." in told
+    assert any(line.startswith("Chosen for 48 rows and 8 inputs: 3 members with") for line in told)
+    assert any(line.startswith("Intervals for 90% hold ") for line in told)
+    assert any(line.startswith("3 networks 8-128-128-1, ") for line in told)
+    assert type(load(folder / "concrete.linnet")).__name__ == "EnsembleRegressor"
+    assert type(load(folder / "birds.linnet")).__name__ == "EnsembleClassifier"
+
+
+def test_one_network_is_trained_where_its_options_are_given(fitted):
+    table = fitted[0] / "concrete.csv"
+    for options in (QUICK, ("--epochs", "2", "--alpha", "0.1", "--no-progress")):
+        ran = linnet("fit", table, "-t", "strength_mpa", "-o", "m.linnet", "--force", *options)
+        assert ran.code == 0, ran.err
+        assert type(load("m.linnet")).__name__ == "MLPRegressor"
+
+
+def test_the_document_tells_members_and_intervals(fitted):
+    ran = linnet(
+        "fit", fitted[0] / "concrete.csv", "-t", "strength_mpa", "-o", "m.linnet", "--json", *FEW
+    )
+    document = ran.document
+    assert document["n_members"] == 3 and document["estimator"] == "EnsembleRegressor"
+    assert document["network"] == "8-128-128-1"
+    assert document["chosen"] == load("m.linnet").history_.notes
+    assert document["interval"]["coverage"] == 0.9
+    assert 0 <= document["interval"]["inside"] <= 1
+    assert document["interval"]["mean_width"] > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            ("--members", "3", "--hidden", "8"),
+            "--members 3 asks for an ensemble, and --hidden for one network. Leave one of them "
+            "out.",
+        ),
+        (
+            ("--members", "3", "--learning-rate-init", "0.1"),
+            "--members 3 asks for an ensemble, and --learning-rate-init for one network. Leave one "
+            "of them out.",
+        ),
+        (
+            ("--members", "0"),
+            "--members must be an int in the range [1, 1000]. Got 0 instead.",
+        ),
+    ],
+)
+def test_wrong_options_are_told(fitted, options, told):
+    ran = linnet("fit", fitted[0] / "concrete.csv", "-t", "strength_mpa", *options)
+    assert ran.code == 2
+    assert told in " ".join(ran.err.split())
+
+
+def test_predict_adds_the_ends_of_intervals(fitted):
+    folder, _ = fitted
+    ran = linnet(
+        "predict", folder / "concrete.linnet", folder / "concrete.csv", "-o", "p.csv",
+        "--interval", "0.8", "--only-predictions",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    found = pd.read_csv("p.csv")
+    assert found.columns.tolist() == [
+        "predicted_strength_mpa",
+        "lower_strength_mpa",
+        "upper_strength_mpa",
+    ]
+    model = load(folder / "concrete.linnet")
+    X = concrete().drop(columns="strength_mpa")
+    assert found.to_numpy()[:, 0] == pytest.approx(model.predict(X))
+    assert found.to_numpy()[:, 1:] == pytest.approx(model.predict_interval(X, 0.8))
+
+
+def test_an_interval_that_cannot_be_given_is_told(fitted):
+    folder, _ = fitted
+    rows = folder / "concrete.csv"
+    ran = linnet("predict", folder / "concrete.linnet", rows, "--interval", "90")
+    assert ran.code == 2
+    assert "--interval 90: write a share between 0 and 1." in " ".join(ran.err.split())
+    ran = linnet("predict", folder / "birds.linnet", folder / "birds.csv", "--interval", "0.9")
+    assert (ran.code, ran.sentence) == (
+        1,
+        "linnet: --interval is for numbers; this model predicts classes.",
+    )
+    options = ("--validation-fraction", "0", *QUICK)
+    assert linnet("fit", rows, "-t", "strength_mpa", "-o", "m.linnet", *options).code == 0
+    ran = linnet("predict", "m.linnet", rows, "--interval", "0.9")
+    assert ran.code == 1
+    assert " ".join(ran.err.split()).endswith(
+        "linnet: --interval needs a model that knows its errors, and this one was fitted without "
+        "validation rows. Fit it anew with linnet fit."
+    )
+
+
+def test_show_evaluate_and_plot_take_ensembles(fitted):
+    folder, _ = fitted
+    for name in ("concrete", "birds"):
+        model, table = folder / f"{name}.linnet", folder / f"{name}.csv"
+        assert linnet("show", model).code == 0
+        assert linnet("evaluate", model, table).code == 0
+        ran = linnet("plot", model, table, "-o", f"pictures-{name}")
+        assert ran.code == 0, ran.err
