@@ -82,7 +82,7 @@ def tune(
         model_path,
         run,
     )
-    from linnet.tuning.search import check_budget, check_count
+    from linnet.tuning.search import check_budget, check_count, check_members
     from linnet.whole_file import check_writable
 
     output = model_path(output, file)
@@ -99,6 +99,7 @@ def tune(
     try:
         check_budget(budget)
         check_count(candidates)
+        check_members(settings["n_members"])
     except ValueError as fault:
         raise typer.BadParameter(in_shell_words(str(fault))) from None
     check_request(KINDS["ensemble"][loss == "log_loss"], settings, test_size)

@@ -169,10 +169,7 @@ def tune(
     if param_distributions is not None:
         space.check_distributions(param_distributions, kind)
     check_parameters(base)
-    if base.n_members < 2:
-        raise ValueError(
-            f"n_members={base.n_members} leaves one fold to compare candidates by. Give 2 or more."
-        )
+    check_members(base.n_members)
     with threads():
         prepared = base._prepare(X, y, sample_weight)
         return _Search(base, prepared, clock, budget, progress).run(
@@ -366,6 +363,14 @@ def check_budget(budget: Any) -> float:
             "for no limit."
         )
     return float(budget)
+
+
+def check_members(n_members: int) -> None:
+    """Raise ValueError where candidates could not be compared."""
+    if n_members < 2:
+        raise ValueError(
+            f"n_members={n_members} leaves one fold to compare candidates by. Give 2 or more."
+        )
 
 
 def check_count(n_candidates: Any) -> None:
