@@ -71,15 +71,18 @@ def test_json_is_one_document():
         ),
         (
             ("--candidates", "1"),
-            "--candidates 1 is not allowed: give a whole number of 2 or more, or fit an "
-            "EnsembleRegressor or EnsembleClassifier, which has the defaults.",
+            "--candidates 1 is not allowed: give a whole number of 2 or more, or run linnet fit, "
+            "which has the defaults.",
         ),
         (
             ("--members", "1"),
             "--members 1 leaves one fold to compare candidates by. Give 2 or more.",
         ),
         (("--test-size", "1"), "--test-size 1: write a fraction from 0 to below 1."),
-        (("--task", "numbers"), "--task numbers is not known."),
+        (
+            ("--task", "numbers"),
+            "--task 'numbers' is not known. Allowed are 'regression', 'classification'.",
+        ),
     ],
 )
 def test_options_out_of_range_are_told_before_the_table_is_read(arguments, sentence):

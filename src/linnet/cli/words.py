@@ -46,6 +46,7 @@ _WHOLE = {
     # Who gives a table has no X and y.
     "column of X": "column",
     ", or None for no limit": "",
+    "fit an EnsembleRegressor or EnsembleClassifier, which has": "run linnet fit, which has",
 }
 
 

@@ -165,7 +165,8 @@ class Halving:
             For the number of a piece, until when it may begin, and when it is cut off, in seconds
             of the clock.
         """
-        what = f"trainings of {len({i for i, _ in pieces})} candidates"
+        n_candidates = len({i for i, _ in pieces})
+        what = f"trainings of {n_candidates} candidate{'s' * (n_candidates > 1)}"
         crew = Crew(len(pieces), self.n_at_once)
         with CountBar(len(pieces), what, shown=self.progress) as bar, warnings.catch_warnings():
             # A candidate whose loss becomes infinite is a bad one, and nothing to warn of.
