@@ -94,6 +94,15 @@ def test_the_model_is_what_the_best_settings_give_when_they_are_fitted_anew(foun
     assert (anew.predict(X) == best.predict(X)).all()
     assert (anew.predict_interval(X) == best.predict_interval(X)).all()
     assert (anew.oof_prediction_ == best.oof_prediction_).all()
+    assert anew.settings_ == best.settings_
+
+
+def test_the_first_candidate_has_the_defaults(found):
+    default = linnet.EnsembleRegressor(4, hidden_layer_sizes=(16,), max_iter=8, random_state=0)
+    chosen = default.fit(*waves()).settings_
+    first, *others = (candidate.params for candidate in found.record_.candidates)
+    assert first == {name: getattr(chosen, name) for name in first}
+    assert all(other != first for other in others)
 
 
 def test_the_same_random_state_gives_the_same_result_whatever_the_number_of_threads(found):
