@@ -43,14 +43,14 @@ from linnet.training import train
 
 @dataclass
 class HeldOutErrors:
-    """Errors for rows that were held out, in standardised units.
+    """Errors of R pairs of a row and a member that was not trained on it, in standardised units.
 
     Attributes
     ----------
-    X : ndarray of shape (R, D)
-        Encoded inputs of R pairs of a row and a member that was not trained on it.
+    X : ndarray of shape (N, D)
+        Encoded inputs of all rows.
     outputs : ndarray of shape (R, K)
-        What that member predicts.
+        What the member predicts.
     errors : ndarray of shape (R, K)
         Target minus prediction.
     rows : ndarray of shape (R,)
@@ -68,7 +68,7 @@ class HeldOutErrors:
         """Return some of the pairs."""
         weight = None if self.weight is None else self.weight[chosen]
         return HeldOutErrors(
-            self.X[chosen], self.outputs[chosen], self.errors[chosen], self.rows[chosen], weight
+            self.X, self.outputs[chosen], self.errors[chosen], self.rows[chosen], weight
         )
 
     def member_variance(self) -> np.ndarray:
@@ -315,7 +315,7 @@ def _learn_variance(
     max_time: float | None,
 ) -> tuple[list[nn.Module], np.ndarray] | None:
     """Return a network for each fold, and logarithms (R, K) for its rows; None after Ctrl-C."""
-    inputs = np.hstack([held_out.X, held_out.outputs]).astype(np.float32)
+    inputs = np.hstack([held_out.X[held_out.rows], held_out.outputs]).astype(np.float32)
     errors = (held_out.errors / scale).clip(-_GREATEST_ERROR, _GREATEST_ERROR).astype(np.float32)
     # The pairs of a row belong to one fold, or the one would tell of the other.
     _, number = np.unique(held_out.rows, return_inverse=True)

@@ -112,7 +112,7 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
         outputs = np.concatenate([member.outputs for member in trained])
         predicted = Ensemble.LINKS[module.link](torch.from_numpy(outputs)).numpy()
         held_out = HeldOutErrors(
-            plan.X[rows],
+            plan.X,
             predicted,
             plan.y[rows] - predicted,
             rows,
