@@ -9,6 +9,7 @@ run would change all of them.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
+# What is run stands on the page.
+SEARCH = re.search(
+    r"```python\n(.*?)```", (ROOT / "docs" / "tuning.md").read_text(encoding="utf-8"), re.DOTALL
+)
 SHELL = [sys.executable, "-c", "from linnet.cli import main; main()"]
 TABLE = ROOT / "examples" / "concrete.csv"
 
@@ -31,6 +36,7 @@ RUNS: tuple[tuple[list[str], dict[str, str]], ...] = (
             "tutorial/surface.png": "tutorial-surface.png",
         },
     ),
+    ([sys.executable, "-c", SEARCH[1] if SEARCH else ""], {"search.png": "tuning.png"}),
     ([*SHELL, "demo", "--out", "demo"], {"demo/surface.png": "surface.png"}),
     ([*SHELL, "fit", str(TABLE), "--target", "strength_mpa", "-o", "concrete.linnet"], {}),
     (

@@ -25,7 +25,10 @@ FURTHER_IN = (
     "linnet.network.mlp",
     "linnet.plots.save_figure",
     "linnet.table.Columns",
+    "linnet.plots.TuningDisplay",
     "linnet.training.TrainingState",
+    "linnet.tuning.Tuning",
+    "linnet.tuning.TuningRecord",
 )
 _HEADING = re.compile(r"^(\S.*)\n-{3,}$", re.MULTILINE)
 _ENTRIES = ("Parameters", "Attributes", "Returns", "Raises", "Warns")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from linnet.solvers import LevenbergMarquardt as LevenbergMarquardt
     from linnet.table import read_table as read_table
     from linnet.training import train as train
+    from linnet.tuning import tune as tune
 
 __version__ = "0.1.0"
 
@@ -50,6 +51,7 @@ _ROOMS = {
     "read_table": "linnet.table",
     "save": "linnet.model_file",
     "train": "linnet.training",
+    "tune": "linnet.tuning",
 }
 
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
@@ -72,6 +74,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "read_table",
     "save",
     "train",
+    "tune",
 ]
 
 

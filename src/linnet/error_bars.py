@@ -25,6 +25,7 @@ et al. 2021 for out-of-fold errors): quantiles of the scores ``e_1 / sqrt(v)``, 
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -211,7 +212,14 @@ class ErrorBars(nn.Module):
 
     @classmethod
     def fit(
-        cls, held_out: HeldOutErrors, *, n_members: int, seed: int, n_threads: int, local: bool
+        cls,
+        held_out: HeldOutErrors,
+        *,
+        n_members: int,
+        seed: int,
+        n_threads: int,
+        local: bool,
+        max_time: float | None = None,
     ) -> ErrorBars:
         """Learn from errors for rows held out.
 
@@ -226,6 +234,8 @@ class ErrorBars(nn.Module):
             How many networks are trained at once.
         local : bool
             Whether the variance is learnt as a function of the inputs.
+        max_time : float, optional
+            Seconds for that.
         """
         errors, weight = held_out.errors, held_out.weight
         n_outputs = errors.shape[1]
@@ -238,7 +248,7 @@ class ErrorBars(nn.Module):
         learnt = None
         local = local and len(held_out.errors) >= _FEWEST_PAIRS
         if local:
-            learnt = _learn_variance(held_out, scale, rng, n_threads)
+            learnt = _learn_variance(held_out, scale, rng, n_threads, max_time)
         networks, logs = ([], None) if learnt is None else learnt
         bars = cls(held_out.X.shape[1], n_outputs, 0)
         bars.interrupted = local and learnt is None
@@ -298,7 +308,11 @@ def _log_variances(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
 
 
 def _learn_variance(
-    held_out: HeldOutErrors, scale: np.ndarray, rng: np.random.Generator, n_threads: int
+    held_out: HeldOutErrors,
+    scale: np.ndarray,
+    rng: np.random.Generator,
+    n_threads: int,
+    max_time: float | None,
 ) -> tuple[list[nn.Module], np.ndarray] | None:
     """Return a network for each fold, and logarithms (R, K) for its rows; None after Ctrl-C."""
     inputs = np.hstack([held_out.X[held_out.rows], held_out.outputs]).astype(np.float32)
@@ -309,6 +323,7 @@ def _learn_variance(
     seeds = [int(seed) for seed in rng.integers(2**32, size=_N_FOLDS)]
     n_inputs, n_outputs = held_out.X.shape[1], errors.shape[1]
     logs = np.zeros(errors.shape)
+    deadline = None if max_time is None else time.monotonic() + max_time
 
     def work(k: int) -> nn.Module:
         generator = torch.Generator().manual_seed(seeds[k])
@@ -335,6 +350,9 @@ def _learn_variance(
             epochs=epochs,
             batch_size=min(batch_size, n_rows),
             patience=max(10, epochs // 4),
+            max_time=None
+            if deadline is None
+            else max(0.0, deadline - time.monotonic()) / -(-(_N_FOLDS - k) // n_threads),
             random_state=generator,
             device="cpu",
             n_threads=1,

@@ -206,6 +206,19 @@ class Loss:
             )
         return loss if loss.ndim == 0 else self._rows(loss, len(target)).mean()
 
+    def by_row(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Return the loss of each row, (B,), of a loss of torch's kind (one with a reduction).
+
+        Parameters
+        ----------
+        outputs : Tensor of shape (B, K)
+        target : Tensor of shape (B, K), or (B,) of class numbers
+        """
+        assert self._by_row is not None
+        if self.compares in ("values", "moments"):
+            target = target.to(outputs.dtype)
+        return self._rows(self._by_row(outputs, target), len(target))
+
     def check_shapes(self, outputs: Any, target: torch.Tensor) -> None:
         """Raise ValueError, naming both shapes, where they would broadcast or do not fit."""
         if self.compares == "anything":

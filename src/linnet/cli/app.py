@@ -16,6 +16,7 @@ from linnet.cli.plot import plot
 from linnet.cli.predict import predict
 from linnet.cli.show import show
 from linnet.cli.talk import say
+from linnet.cli.tune import tune
 from linnet.cli.words import in_shell_words
 
 app = typer.Typer(
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, fit, predict, evaluate, plot, show, info):
+for command in (demo, fit, tune, predict, evaluate, plot, show, info):
     app.command()(command)
 
 

@@ -10,16 +10,28 @@ from typing import Annotated, Any
 import typer
 
 from linnet.cli.options import (
+    ColumnTypes,
     Delimiter,
+    Device,
+    DropMissingTarget,
     Encoding,
+    Engine,
+    Features,
     Force,
     Json,
+    Loss,
+    Members,
+    ModelOutput,
     Progress,
     Seed,
     TableFile,
-    choice,
+    Target,
+    Task,
+    TestSize,
+    Threads,
     names,
     sizes,
+    types,
 )
 from linnet.cli.talk import (
     counted,
@@ -33,7 +45,6 @@ from linnet.cli.talk import (
 )
 from linnet.cli.words import in_shell_words
 
-TASKS = ("regression", "classification")
 # What one network is where the options do not say.
 ONE_NETWORK = {
     "hidden_layer_sizes": (128, 128),
@@ -47,38 +58,16 @@ ONE_NETWORK = {
     "validation_fraction": 0.15,
     "n_iter_no_change": float("inf"),
 }
-COLUMN_TYPES = ("number", "category", "boolean", "date", "identifier", "ignore")
 
 
 def fit(
     context: typer.Context,
     file: TableFile,
-    target: Annotated[str, typer.Option("--target", "-t", help="Column to predict.")],
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Model file.", show_default="FILE's name .linnet"),
-    ] = None,
-    features: Annotated[
-        str | None,
-        typer.Option(help="Columns to predict from, a,b,c.", show_default="all but the target"),
-    ] = None,
-    column_types: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--column-type",
-            metavar="NAME=TYPE",
-            help="Type of a column: number, category, boolean, date, ignore. May be repeated.",
-            show_default="inferred",
-        ),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="regression or classification.",
-            show_default="from the target",
-            callback=lambda given: choice("--task", given, TASKS),
-        ),
-    ] = None,
+    target: Target,
+    output: ModelOutput = None,
+    features: Features = None,
+    column_types: ColumnTypes = None,
+    task: Task = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -86,12 +75,8 @@ def fit(
             show_default="none",
         ),
     ] = None,
-    test_size: Annotated[
-        float, typer.Option(help="Fraction of rows held out for the scores; 0 for none.")
-    ] = 0.2,
-    members: Annotated[
-        int | None, typer.Option(help="Networks of the ensemble.", show_default="8")
-    ] = None,
+    test_size: TestSize = 0.2,
+    members: Members = None,
     hidden: Annotated[
         str | None,
         typer.Option(
@@ -104,9 +89,7 @@ def fit(
     activation: Annotated[
         str | None, typer.Option(help="Activation of the hidden layers.", show_default="silu")
     ] = None,
-    loss: Annotated[
-        str | None, typer.Option(help="Loss.", show_default="squared_error or log_loss")
-    ] = None,
+    loss: Loss = None,
     dropout: Annotated[
         float | None,
         typer.Option(help="Fraction of hidden activations left out.", show_default="0.0"),
@@ -145,14 +128,10 @@ def fit(
         float | None, typer.Option(help="Seconds to train for.", show_default="no limit")
     ] = None,
     seed: Seed = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    engine: Annotated[str, typer.Option(help="auto, native or torch.")] = "auto",
-    n_threads: Annotated[
-        int | None, typer.Option(help="CPU threads.", show_default="by the network")
-    ] = None,
-    drop_missing_target: Annotated[
-        bool, typer.Option("--drop-missing-target", help="Leave out rows without a target.")
-    ] = False,
+    device: Device = "auto",
+    engine: Engine = "auto",
+    n_threads: Threads = None,
+    drop_missing_target: DropMissingTarget = False,
     encoding: Encoding = "utf-8",
     delimiter: Delimiter = None,
     force: Force = False,
@@ -168,13 +147,18 @@ def fit(
 
     Example: linnet fit examples/concrete.csv --target strength_mpa -o concrete.linnet
     """
-    from linnet.cli.fitting import KINDS, Job, describe_fit, run
-    from linnet.cli.writing import check_other_file
+    from linnet.cli.fitting import (
+        KINDS,
+        Job,
+        check_model,
+        check_request,
+        describe_fit,
+        model_path,
+        run,
+    )
     from linnet.ensemble import EnsembleRegressor
-    from linnet.estimators.parameters import check_parameters
-    from linnet.whole_file import check_writable
 
-    output = Path(f"{file.name.split('.')[0]}.linnet") if output is None else output
+    output = model_path(output, file)
     of_one_network = {
         "hidden_layer_sizes": None if hidden is None else sizes(hidden),
         "activation": activation,
@@ -193,7 +177,7 @@ def fit(
     settings: dict[str, Any] = {
         "max_time": max_time,
         "random_state": seed,
-        "column_types": _types(column_types),
+        "column_types": types(column_types),
         "device": device,
         "engine": engine,
         "n_threads": n_threads,
@@ -236,17 +220,9 @@ def fit(
         # The preset's is a fraction of all rows, the estimator's of those that it is given.
         if _is_default(context, "validation_fraction"):
             settings["validation_fraction"] /= 1 - test_size
-    if not 0 <= test_size < 1:
-        raise typer.BadParameter(f"--test-size {test_size:g}: write a fraction from 0 to below 1.")
     kinds = KINDS["one network" if is_one_network else "ensemble"]
-    try:
-        check_parameters(kinds[loss == "log_loss"](**settings))
-    except ValueError as fault:
-        raise typer.BadParameter(in_shell_words(str(fault))) from None
-    check_writable(output, overwrite=force)
-    check_other_file(output, file)
-    if output.suffix.lower() != ".linnet":
-        raise ValueError(f"{output}: models are written as .linnet. Give a name with this ending.")
+    check_request(kinds[loss == "log_loss"], settings, test_size)
+    check_model(output, file, overwrite=force)
 
     job = Job(
         file=file,
@@ -268,11 +244,8 @@ def fit(
         result = run(job)
     say_warnings(caught, but=result.estimator.history_.outcome.sentence)
     document = describe_fit(result, time.perf_counter() - started)
-    if as_json:
-        print_json(document)
-    elif document["scores"]:
-        print_table(*score_table(document["scores"]), title=counted(document["n_test"], "test row"))
-    _say_end(document, file)
+    print_fit(document, as_json=as_json)
+    say_end(document, file)
     if result.interrupted:
         raise typer.Exit(130)
     if document["outcome"] == "not_finite":
@@ -298,20 +271,16 @@ def _of_preset(name: str, context: typer.Context) -> dict[str, Any]:
     return {parameter: value for parameter, value in own.items() if parameter not in given}
 
 
-def _types(given: list[str] | None) -> dict[str, str] | None:
-    if not given:
-        return None
-    pairs = [item.rpartition("=") for item in given]
-    if any(not name or not kind for name, _, kind in pairs):
-        raise typer.BadParameter(
-            f"--column-type {', '.join(given)}: write NAME=TYPE, such as zip=category."
-        )
-    for name, _, kind in pairs:
-        choice(f"--column-type {name}", kind, COLUMN_TYPES)
-    return {name: kind for name, _, kind in pairs}
+def print_fit(document: dict[str, Any], *, as_json: bool) -> None:
+    """Print the scores of a fit, or all of it as JSON."""
+    if as_json:
+        print_json(document)
+    elif document["scores"]:
+        print_table(*score_table(document["scores"]), title=counted(document["n_test"], "test row"))
 
 
-def _say_end(document: dict[str, Any], file: Path) -> None:
+def say_end(document: dict[str, Any], file: Path) -> None:
+    """Say how a fit ended, what was written, and what may come next."""
     for note in document["notes"][len(document["chosen"]) :]:
         say(in_shell_words(note))
     interval = document["interval"]

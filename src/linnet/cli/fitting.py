@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import typer
 from sklearn.base import is_classifier
 
 from linnet.cli import tables
 from linnet.cli.talk import cell, counted, finite, print_table, say
+from linnet.cli.words import in_shell_words
+from linnet.cli.writing import check_other_file
 from linnet.ensemble import EnsembleClassifier, EnsembleRegressor
 from linnet.ensemble.fitting import EnsembleEstimator
 from linnet.estimators import MLPClassifier, MLPRegressor
+from linnet.estimators.parameters import check_parameters
 from linnet.history import Outcome
 from linnet.model_file import save
 from linnet.report import (
@@ -28,6 +32,8 @@ from linnet.report import (
 from linnet.solvers import takes_all_rows
 from linnet.table import Columns
 from linnet.table.values import is_date, is_text, reads_as_marked_number
+from linnet.tuning import TuningRecord, tune
+from linnet.whole_file import check_writable
 
 # For numbers, and for classes.
 KINDS: dict[str, tuple[Any, Any]] = {
@@ -53,6 +59,8 @@ class Job:
     encoding: str
     delimiter: str | None
     overwrite: bool
+    # What `linnet.tune` is given besides, for a search.
+    search: dict[str, Any] | None = None
 
 
 @dataclass
@@ -67,6 +75,30 @@ class Result:
     scores: dict[str, dict[str, float]]
     interval: dict[str, float] | None
     interrupted: bool
+    record: TuningRecord | None = None
+
+
+def model_path(output: Path | None, file: Path) -> Path:
+    """Return where the model goes: as asked for, or beside by the name of the table."""
+    return Path(f"{file.name.split('.')[0]}.linnet") if output is None else output
+
+
+def check_request(kind: Any, settings: dict[str, Any], test_size: float) -> None:
+    """Raise typer.BadParameter for options out of their range, before anything is read."""
+    if not 0 <= test_size < 1:
+        raise typer.BadParameter(f"--test-size {test_size:g}: write a fraction from 0 to below 1.")
+    try:
+        check_parameters(kind(**settings))
+    except ValueError as fault:
+        raise typer.BadParameter(in_shell_words(str(fault))) from None
+
+
+def check_model(output: Path, file: Path, *, overwrite: bool) -> None:
+    """Raise, before any work is done, what writing the model would end in."""
+    check_writable(output, overwrite=overwrite)
+    check_other_file(output, file)
+    if output.suffix.lower() != ".linnet":
+        raise ValueError(f"{output}: models are written as .linnet. Give a name with this ending.")
 
 
 def run(job: Job) -> Result:
@@ -98,7 +130,12 @@ def run(job: Job) -> Result:
         rows, held_out = split_rows(len(y), job.test_size, seed, y if is_classes else None)
     estimator = _make(job, is_classes, len(rows))
     _say_plan(job, estimator, X.take(rows), y, is_classes, held_out)
-    estimator.fit(X.take(rows), y[rows])
+    record = None
+    if job.search is None:
+        estimator.fit(X.take(rows), y[rows])
+    else:
+        found = tune(X.take(rows), y[rows], task=task, **job.search, **job.settings)
+        estimator, record = found.best_estimator_, found.record_
     if isinstance(estimator, EnsembleEstimator):
         say(estimator.history_.notes[0])
     _check_outcome(estimator)
@@ -126,7 +163,9 @@ def run(job: Job) -> Result:
         "scores": finite(scores),
     }
     save(estimator, job.output, card=card, overwrite=job.overwrite)
-    return Result(job, task, estimator, n_in_file, len(held_out), scores, interval, interrupted)
+    return Result(
+        job, task, estimator, n_in_file, len(held_out), scores, interval, interrupted, record
+    )
 
 
 def _prepare(job: Job, table: pa.Table) -> tuple[pa.Table, np.ndarray, str, np.ndarray]:

@@ -9,6 +9,9 @@ import typer
 
 from linnet.spelling import check_choice
 
+TASKS = ("regression", "classification")
+COLUMN_TYPES = ("number", "category", "boolean", "date", "identifier", "ignore")
+
 TableFile = Annotated[
     Path,
     typer.Argument(
@@ -25,6 +28,47 @@ Delimiter = Annotated[
     str | None,
     typer.Option(help="Column delimiter of a text file.", show_default="found out"),
 ]
+
+# Of the commands that fit ------------------------------------------------------------------------
+
+Target = Annotated[str, typer.Option("--target", "-t", help="Column to predict.")]
+ModelOutput = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Model file.", show_default="FILE's name .linnet"),
+]
+Features = Annotated[
+    str | None,
+    typer.Option(help="Columns to predict from, a,b,c.", show_default="all but the target"),
+]
+ColumnTypes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column-type",
+        metavar="NAME=TYPE",
+        help="Type of a column: number, category, boolean, date, ignore. May be repeated.",
+        show_default="inferred",
+    ),
+]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        help="regression or classification.",
+        show_default="from the target",
+        callback=lambda given: choice("--task", given, TASKS),
+    ),
+]
+TestSize = Annotated[
+    float, typer.Option(help="Fraction of rows held out for the scores; 0 for none.")
+]
+Members = Annotated[int | None, typer.Option(help="Networks of the ensemble.", show_default="8")]
+Loss = Annotated[str | None, typer.Option(help="Loss.", show_default="squared_error or log_loss")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Engine = Annotated[str, typer.Option(help="auto, native or torch.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads.", show_default="by the network")]
+DropMissingTarget = Annotated[
+    bool, typer.Option("--drop-missing-target", help="Leave out rows without a target.")
+]
+
 Rows = Annotated[
     str | None,
     typer.Option(
@@ -56,6 +100,26 @@ def choice(option: str, given: str | None, allowed: tuple[str, ...]) -> str | No
         except ValueError as fault:
             raise typer.BadParameter(str(fault).replace(f"{option}=", f"{option} ")) from None
     return given
+
+
+def types(given: list[str] | None) -> dict[str, str] | None:
+    """Return column types from a list of ``NAME=TYPE``.
+
+    Raises
+    ------
+    typer.BadParameter
+        If one is not of this form, or a type is unknown.
+    """
+    if not given:
+        return None
+    pairs = [item.rpartition("=") for item in given]
+    if any(not name or not kind for name, _, kind in pairs):
+        raise typer.BadParameter(
+            f"--column-type {', '.join(given)}: write NAME=TYPE, such as zip=category."
+        )
+    for name, _, kind in pairs:
+        choice(f"--column-type {name}", kind, COLUMN_TYPES)
+    return {name: kind for name, _, kind in pairs}
 
 
 def names(text: str | None) -> list[str] | None:

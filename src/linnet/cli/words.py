@@ -8,6 +8,7 @@ import re
 _RENAMED = {
     "hidden_layer_sizes": "--hidden",
     "n_members": "--members",
+    "n_candidates": "--candidates",
     "max_iter": "--epochs",
     "random_state": "--seed",
     "types": "--column-type",
@@ -17,6 +18,7 @@ _SAME_NAME = (
     "activation",
     "alpha",
     "batch_size",
+    "budget",
     "delimiter",
     "device",
     "dropout",
@@ -44,6 +46,8 @@ _WHOLE = {
     "features=(..., ...)": "--features a,b",
     # Who gives a table has no X and y.
     "column of X": "column",
+    ", or None for no limit": "",
+    "fit an EnsembleRegressor or EnsembleClassifier, which has": "run linnet fit, which has",
 }
 
 

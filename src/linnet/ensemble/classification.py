@@ -73,6 +73,8 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
         loss="log_loss",
         class_weight=None,
         dropout="auto",
+        n_frequencies="auto",
+        frequency_scale="auto",
         solver="auto",
         alpha="auto",
         batch_size="auto",
@@ -100,6 +102,7 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
         target: ClassTarget,
         weight: np.ndarray | None,
         seed: int,
+        max_time: float | None,
     ) -> bool:
         rows = np.concatenate([member.held_out for member in trained])
         logits = torch.from_numpy(np.concatenate([member.outputs for member in trained]))
@@ -147,7 +150,7 @@ def _temperature(
     return float(np.clip(alone - 2 * (1 - 1 / n_members) * (one - two), *_RANGE))
 
 
-_RANGE = (0.2, 5.0)
+_RANGE = (0.1, 20.0)
 
 
 def _best_temperature(

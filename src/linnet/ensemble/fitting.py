@@ -6,6 +6,7 @@ Letters: N rows, D inputs, K outputs, M members.
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,32 @@ _DECIDED = (
     "batch_size",
     "max_iter",
     "dropout",
+    "n_frequencies",
+    "frequency_scale",
 )
+
+
+@dataclass
+class Prepared:
+    """What a fit knows before a member is trained.
+
+    Attributes
+    ----------
+    columns : linnet.table.Columns
+    target : RegressionTarget or ClassTarget
+    weight : ndarray of shape (N,) or None
+        Weights of the rows, those of their classes left out.
+    plan : Plan
+    seed, seed_of_errors : int
+        The seed that decides everything, and the one for what is learnt from rows held out.
+    """
+
+    columns: Any
+    target: Any
+    weight: np.ndarray | None
+    plan: Plan
+    seed: int
+    seed_of_errors: int
 
 
 class EnsembleEstimator(NetworkEstimator):
@@ -89,6 +115,21 @@ class EnsembleEstimator(NetworkEstimator):
     def _train_checked(
         self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], **how: Any
     ) -> None:
+        prepared = self._prepare(X, y, sample_weight)
+        plan = prepared.plan
+        with CountBar(len(plan.seeds), "members", shown=bool(self.verbose)) as bar:
+            trained = train_members(
+                plan,
+                engine=self.engine,
+                device=self.device,
+                n_threads=None if self.n_threads is None else int(self.n_threads),
+                max_time=self.max_time,
+                done=bar.step,
+            )
+        self._join(prepared, trained)
+
+    def _prepare(self, X: Any, y: Any, sample_weight: Any) -> Prepared:
+        """Check and encode the rows, and say what each member is to be trained on."""
         X, y = self._read(X, y, reset=True, fewest=2)
         weight = read_weights(sample_weight, len(y), "sample_weight")
         seed = draw_seed(self.random_state)
@@ -120,21 +161,20 @@ class EnsembleEstimator(NetworkEstimator):
             held_out=held_out,
             dtype=dtype,
         )
-        with CountBar(n_members, "members", shown=bool(self.verbose)) as bar:
-            trained = train_members(
-                plan,
-                engine=self.engine,
-                device=self.device,
-                n_threads=None if self.n_threads is None else int(self.n_threads),
-                max_time=self.max_time,
-                done=bar.step,
-            )
+        return Prepared(columns, target, weight, plan, seed, seeds[-2])
+
+    def _join(
+        self, prepared: Prepared, trained: list[Member], max_time: float | None = None
+    ) -> None:
+        """Make the trained members one model, and learn its errors from rows held out."""
+        plan, target = prepared.plan, prepared.target
         module = Ensemble([member.module for member in trained], self._link(target)).eval()
-        history = joined_history(trained, plan, seed)
-        if self._calibrate(module, trained, plan, target, weight, seeds[-2]):
+        history = joined_history(trained, plan, prepared.seed)
+        known = (prepared.weight, prepared.seed_of_errors, max_time)
+        if self._calibrate(module, trained, plan, target, *known):
             history.outcome = Outcome.INTERRUPTED
-            warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=4)
-        self.columns_, self.target_, self.module_ = columns, target, module
+            warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=5)
+        self.columns_, self.target_, self.module_ = prepared.columns, target, module
         self.settings_, self.history_ = plan.settings, history
         self.histories_ = [member.history for member in trained]
 
@@ -159,6 +199,7 @@ class EnsembleEstimator(NetworkEstimator):
         target: Any,
         weight: np.ndarray | None,
         seed: int,
+        max_time: float | None,
     ) -> bool:
         """Learn from rows held out how good predictions are; return whether Ctrl-C ended it."""
         raise NotImplementedError

@@ -301,10 +301,7 @@ def train_members(
     n_members = len(plan.seeds)
     plan.options = {"engine": engine, "device": device}
     deadline = None if max_time is None else time.monotonic() + max_time
-    n_at_once = 1
-    if _is_native(plan, engine, device):
-        n_at_once = min(n_members, n_threads or torch.get_num_threads())
-        n_threads = 1
+    n_at_once, n_threads = threads_of(plan, n_threads)
     crew = Crew(n_members, n_at_once)
     states = [TrainingState() for _ in range(n_members)]
 
@@ -330,6 +327,13 @@ def train_members(
         if n_at_once > 1:  # else `train` has said so
             warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=5)
     return members
+
+
+def threads_of(plan: Plan, n_threads: int | None) -> tuple[int, int | None]:
+    """Return how many members to train at once, and how many threads each takes."""
+    if _is_native(plan, plan.options["engine"], plan.options["device"]):
+        return n_threads or torch.get_num_threads(), 1
+    return 1, n_threads
 
 
 def _is_native(plan: Plan, engine: str, device: Any) -> bool:

@@ -77,6 +77,8 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
         activation="auto",
         loss="squared_error",
         dropout="auto",
+        n_frequencies="auto",
+        frequency_scale="auto",
         solver="auto",
         alpha="auto",
         batch_size="auto",
@@ -104,6 +106,7 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
         target: RegressionTarget,
         weight: np.ndarray | None,
         seed: int,
+        max_time: float | None,
     ) -> bool:
         rows = np.concatenate([member.held_out for member in trained])
         outputs = np.concatenate([member.outputs for member in trained])
@@ -121,7 +124,8 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
             n_members=len(trained),
             seed=seed,
             n_threads=int(self.n_threads or torch.get_num_threads()),
-            local=not interrupted,
+            local=not interrupted and max_time != 0,
+            max_time=max_time,
         )
         counts = np.bincount(rows, minlength=len(plan.X))[:, None]
         sums = np.zeros((len(plan.X), predicted.shape[1]))

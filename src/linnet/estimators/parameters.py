@@ -36,6 +36,8 @@ CONSTRAINTS: dict[str, list] = {
     "output_activation": [StrOptions(set(ACTIVATIONS))],
     "initialization": [StrOptions(set(INITIALIZATIONS))],
     "dropout": [_FRACTION],
+    "n_frequencies": [Interval(Integral, 0, 1000, closed="both")],
+    "frequency_scale": [_POSITIVE],
     "quantile": [Interval(Real, 0, 1, closed="neither")],
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "solver": [StrOptions({*SOLVERS, "auto"}), callable],
@@ -280,6 +282,14 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
     "dropout": (
         "float, default={default}",
         "Fraction of hidden activations set to zero in training, from 0 to below 1.",
+    ),
+    "n_frequencies": (
+        "int, default={default}",
+        "Cosines of each input next to the input itself (`linnet.network.PeriodicEmbedding`).",
+    ),
+    "frequency_scale": (
+        "float, default={default}",
+        "Standard deviation of their frequencies at the start, in standardised units of the input.",
     ),
     "initialization": (
         '{{"glorot_uniform", "he_uniform", "torch", "nguyen_widrow"}}, default={default}',

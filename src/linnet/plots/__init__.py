@@ -12,6 +12,7 @@ from linnet.plots.loss_curve import LossCurveDisplay
 from linnet.plots.parity import ParityDisplay
 from linnet.plots.residuals import ResidualDisplay
 from linnet.plots.surface import SurfaceDisplay
+from linnet.plots.tuning import TuningDisplay
 
 __all__ = [
     "ErrorHistogramDisplay",
@@ -19,5 +20,6 @@ __all__ = [
     "ParityDisplay",
     "ResidualDisplay",
     "SurfaceDisplay",
+    "TuningDisplay",
     "save_figure",
 ]
