@@ -117,7 +117,8 @@ def draw(curves: dict[str, list[Curve]], half: float, unit: str) -> Figure:
     for color, (name, runs) in enumerate(curves.items()):
         errors = np.array([[at(run, t) for t in grid] for run in runs])
         errors[~np.isfinite(errors)] = np.nan
-        known = np.isfinite(errors).all(axis=0)
+        ends = min(run[-1][0] for run in runs)
+        known = np.isfinite(errors).all(axis=0) & (grid <= ends)
         middle = np.median(errors[:, known], axis=0)
         axes.plot(grid[known], middle, color=f"C{color}", label=name)
         axes.fill_between(
