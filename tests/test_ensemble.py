@@ -20,6 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import linnet
 from linnet import EnsembleClassifier, EnsembleRegressor
+from linnet.ensemble.classification import _best_temperature, _temperature
 from linnet.ensemble.members import held_out_rows
 from linnet.ensemble.settings import Settings, choose
 from linnet.network import Ensemble, mlp
@@ -256,22 +257,44 @@ def test_two_classes_and_multilabel_targets():
     assert two.oof_probabilities_.shape == (200, 2)
 
 
-def test_the_temperature_makes_probabilities_of_noisy_labels_true():
-    rng = np.random.default_rng(3)
-    X = rng.normal(size=(1400, 3))
-    y = (rng.uniform(size=1400) < 1 / (1 + np.exp(-1.5 * X[:, 0]))).astype(int)
-    # Without weight decay and with far more weights than rows, members are too sure.
-    model = EnsembleClassifier(
-        6, hidden_layer_sizes=(64, 64), alpha=0.0, max_iter=60, random_state=0
-    ).fit(X[:400], y[:400])
-    truth = 1 / (1 + np.exp(-1.5 * X[400:, 0]))
-    p = model.predict_proba(X[400:])[:, 1]
-    slope = np.polyfit(np.log(p / (1 - p)), np.log(truth / (1 - truth)), 1)[0]
-    assert 0.75 < slope < 1.35
-    model.module_.temperature.fill_(0.3)
-    sure = model.predict_proba(X[400:])[:, 1].clip(1e-7, 1 - 1e-7)
-    worse = np.polyfit(np.log(sure / (1 - sure)), np.log(truth / (1 - truth)), 1)[0]
-    assert worse < slope / 2
+def overconfident(rng, n_rows, n_members):
+    """Labels (N,), and logits (M, N, 1) that are three times too large and differ by member."""
+    truth = 2 * rng.normal(size=n_rows)
+    y = (rng.uniform(size=n_rows) < 1 / (1 + np.exp(-truth))).astype(float)[:, None]
+    logits = 3 * (truth + 0.75 * rng.normal(size=(n_members, n_rows)))
+    return y, torch.from_numpy(logits)[..., None]
+
+
+def test_the_temperature_of_one_member_makes_too_sure_logits_true():
+    rng = np.random.default_rng(0)
+    y, logits = overconfident(rng, 4000, 1)
+    ensemble = Ensemble([mlp(1, (), 1)], "sigmoid")
+    found = _temperature(ensemble, logits[0] / 3, np.arange(4000), y, None, 1)
+    assert _temperature(ensemble, logits[0], np.arange(4000), y, None, 1) == pytest.approx(
+        3 * found, rel=0.02
+    )
+
+
+def test_the_temperature_of_many_is_found_from_rows_that_two_members_hold_out():
+    rng = np.random.default_rng(1)
+    ensemble = Ensemble([mlp(1, (), 1)] * 8, "sigmoid")
+    y, logits = overconfident(rng, 4000, 8)
+    all_rows = np.arange(4000)
+    best_of_many = _best_temperature(ensemble, list(logits), all_rows, y, None)
+    best_of_one = _best_temperature(ensemble, [logits[0]], all_rows, y, None)
+    assert best_of_many < 0.8 * best_of_one  # or there would be nothing to find
+    held_out = torch.cat([logits[0], logits[1]])
+    found = _temperature(ensemble, held_out, np.tile(all_rows, 2), y, None, 8)
+    assert found == pytest.approx(best_of_many, rel=0.07)
+
+
+def test_a_classifiers_probabilities_are_divided_by_its_temperature(table):
+    X, y = table
+    model = EnsembleClassifier(3, **SMALL).fit(X, y > 0)
+    assert float(model.module_.temperature) == pytest.approx(model.temperature_)
+    before = model.predict_proba(X)
+    model.module_.temperature *= 10
+    assert (np.abs(model.predict_proba(X) - 0.5) < np.abs(before - 0.5)).all()
 
 
 # What is chosen ---------------------------------------------------------------------------------

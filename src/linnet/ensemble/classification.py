@@ -147,7 +147,7 @@ def _temperature(
     return float(np.clip(alone - 2 * (1 - 1 / n_members) * (one - two), *_RANGE))
 
 
-_RANGE = (0.2, 5.0)
+_RANGE = (0.1, 20.0)
 
 
 def _best_temperature(
