@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from linnet import EnsembleClassifier, EnsembleRegressor, losses
+from linnet.engine.prediction import predictor
 from linnet.ensemble.members import Plan, build, held_out_rows, parameter_shapes
 from linnet.ensemble.settings import choose
 from linnet.network import FeatureScale
@@ -75,6 +76,7 @@ def test_members_of_what_is_chosen_are_trained_natively():
         (EnsembleClassifier(2, max_iter=2), (X[:, 0] > 0).astype(int)),
     ):
         assert model.fit(X, y).history_.engine == "native"
+        assert all(predictor(member, 2).is_native for member in model.module_.members)
 
 
 def test_classes_are_learnt_at_a_lower_rate_unless_it_is_given():

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from tutorial_code import FeedForwardNN
 
 import linnet
-from linnet.network import PeriodicEmbedding
+from linnet.network import FeatureScale, PeriodicEmbedding
 
 _native = pytest.importorskip("linnet._native", reason="the native module is not installed")
 
@@ -71,6 +71,9 @@ MODULES = {
     ),
     "periodic": lambda: nn.Sequential(
         PeriodicEmbedding(4, 5), nn.Linear(24, 17), nn.Tanh(), nn.Linear(17, 2)
+    ),
+    "feature_scale": lambda: nn.Sequential(
+        FeatureScale(4), PeriodicEmbedding(4, 3), nn.Linear(16, 9), nn.SiLU(), nn.Linear(9, 2)
     ),
     "identity_and_flatten": lambda: nn.Sequential(
         nn.Flatten(),

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from linnet.engine.program import Program, Unknown
-from linnet.network import PeriodicEmbedding, Sin
+from linnet.network import FeatureScale, PeriodicEmbedding, Sin
 
 
 def add_layer(program: Program, layer: nn.Module, at: int) -> int:
@@ -59,6 +59,10 @@ def _batch_norm(program: Program, at: int, layer: Any) -> int:
     if not layer.track_running_stats:
         raise Unknown("BatchNorm1d is known only with running statistics")
     return program.batch_norm(at, layer)
+
+
+def _feature_scale(program: Program, at: int, layer: Any) -> int:
+    return program.scale(at, layer.weight, None)
 
 
 def _periodic(program: Program, at: int, layer: Any) -> int:
@@ -123,6 +127,7 @@ LAYERS: dict[type[nn.Module], Callable[[Program, int, Any], int]] = {
     nn.Dropout: _dropout,
     nn.LayerNorm: _layer_norm_layer,
     nn.BatchNorm1d: _batch_norm,
+    FeatureScale: _feature_scale,
     PeriodicEmbedding: _periodic,
     nn.ReLU: _plain("relu"),
     nn.SELU: _plain("selu"),
