@@ -99,3 +99,11 @@ def test_small_tables_have_more_epochs_and_large_ones_fewer():
 def test_inputs_have_fewer_cosines_where_there_are_many():
     waves = [choose(1000, n_inputs, 1).n_frequencies for n_inputs in (1, 17, 30, 64, 100, 1000)]
     assert waves == [8, 8, 4, 1, 0, 0]
+
+
+def test_a_wave_of_one_input_is_followed():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-4, 4, (600, 1))
+    wave = np.sin(5 * X[:, 0]) / (1 + X[:, 0] ** 2)
+    model = EnsembleRegressor(4, random_state=0).fit(X, wave + 0.1 * rng.normal(size=600))
+    assert np.sqrt(np.mean((model.predict(X) - wave) ** 2)) < 0.08

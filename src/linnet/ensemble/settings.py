@@ -109,6 +109,8 @@ _MOST_EPOCHS = 150
 _MANY_ROWS = 10_000
 # Batches of 64 for so many rows; they grow as the square root of the rows.
 _ROWS_OF_64 = 1500
+# Of one or two inputs a function may have many waves, and rows enough to tell them from noise.
+_FEW_INPUTS, _SCALE_OF_FEW = 2, 0.5
 # Numbers that a row is embedded to, at most: the first layer's time grows with them.
 _MOST_EMBEDDED = 160
 
@@ -149,6 +151,8 @@ def choose(
     if "n_frequencies" not in chosen:
         affordable = _MOST_EMBEDDED // n_inputs - 1
         settings = replace(settings, n_frequencies=max(0, min(settings.n_frequencies, affordable)))
+    if n_inputs <= _FEW_INPUTS:
+        settings = replace(settings, frequency_scale=_SCALE_OF_FEW)
     return settings
 
 
