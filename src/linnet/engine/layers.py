@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from linnet.engine.program import Program, Unknown
+from linnet.engine.program import UNKNOWN_HEIGHT, Program, Unknown
 from linnet.network import PeriodicEmbedding, Sin
 
 
@@ -28,6 +28,8 @@ def add_layer(program: Program, layer: nn.Module, at: int) -> int:
     """
     if type(layer) not in LAYERS:
         raise Unknown(f"{type(layer).__name__} is not known to the native engine")
+    if program.heights[at] == UNKNOWN_HEIGHT:
+        return at  # whether it fits cannot be told
     return LAYERS[type(layer)](program, at, layer)
 
 

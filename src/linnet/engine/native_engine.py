@@ -6,21 +6,22 @@ Parameters and the optimizer's state are torch's own tensors, changed in place, 
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
 
 from linnet.data import Rows, Stream
+from linnet.engine.placement import threads
 from linnet.engine.program import Program
 from linnet.engine.thread_count import ThreadCount
 from linnet.engine.torch_engine import TorchEngine
-from linnet.engine.torch_engine import predict as predict_by_torch
-from linnet.engine.tracing import has_hooks, is_chain, trace
+from linnet.engine.tracing import KNOBS, has_hooks, is_chain, signature, trace
 from linnet.history import EpochResult
 from linnet.losses import GaussianLoss, Loss, PoissonLoss, QuantileLoss
 
@@ -72,7 +73,7 @@ class NativeEngine:
         self._network = build(
             program, self._trained, [self._groups.get(p, 0) for p in program.parameters]
         )
-        self._solver = _SOLVERS[type(self.optimizer)]
+        self._solver = _solver(self.optimizer)
         work = self.batch_size * sum(p.numel() for p in program.parameters)
         self._threads = ThreadCount(torch.get_num_threads(), work)
         self._arrays, self._n_rows = _arrays(self.rows), len(self.rows)
@@ -80,6 +81,7 @@ class NativeEngine:
         self._classes = _class_weights(self.loss, self.rows)
         self._states: list[tuple[torch.Tensor, dict[str, Any], list[str]]] = []
         self._moments: list[torch.Tensor] = []  # those that the network knows
+        self._made_for = self._what_is_trained()
 
     def epoch(
         self, order: torch.Tensor | None, seed: int, deadline: float = math.inf
@@ -88,6 +90,7 @@ class NativeEngine:
         if not all(module.training for module in self._modules):
             self.module.train()
         order = torch.arange(self._n_rows) if order is None else order
+        before = self._schedule()
         groups = self._plan_steps()
         self._hand_over_state()
         n_threads, started = self._threads.choose(), time.perf_counter()
@@ -105,13 +108,33 @@ class NativeEngine:
             min(deadline - time.monotonic(), 1e9),
         )
         self._threads.took(time.perf_counter() - started)
+        if before is not None and n_steps < len(groups):
+            self._set_back(*before, n_steps)
         self._network.raise_interruption()
         rate = groups[min(n_steps, len(groups)) - 1][0][0]
         return EpochResult(total / max(1, n_rows), norm, rate, n_rows, is_finite)
 
+    def is_outdated(self) -> bool:
+        """Whether layers, weights' memory or the optimizer's groups were changed from outside.
+
+        What can be taken over without a new engine, such as other moments, is.
+        """
+        self._states = []  # handed over anew, for a count may have been changed in place
+        self._classes = _class_weights(self.loss, self.rows)
+        return self._what_is_trained() != self._made_for
+
+    def _what_is_trained(self) -> list[Any]:
+        module, own = self.module, []
+        for layer in module.modules():
+            if not type(layer).__module__.startswith("torch.nn."):
+                own += [(k, v) for k, v in vars(layer).items() if type(v) in KNOBS and k != "training"]
+        grads = [(id(p), p.requires_grad, p.dtype) for p in module.parameters()]
+        groups = [[id(p) for p in group["params"]] for group in self.optimizer.param_groups]
+        return [*signature(module), *own, *grads, *groups]
+
     def evaluate(self, rows: Rows | Stream) -> float:
         """Return the mean loss over other rows, without training."""
-        if isinstance(rows, Stream):
+        if isinstance(rows, Stream) or _ignores(self.loss, rows):
             worker = TorchEngine(
                 self.module, self.loss, self.optimizer, rows, self.batch_size, self.device
             )
@@ -120,6 +143,26 @@ class NativeEngine:
         total = self._network.evaluate(*_arrays(rows), self._loss_tuple(), torch.get_num_threads())
         self._network.raise_interruption()
         return total / len(rows)
+
+    def _schedule(self) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+        """Return where a scheduler of batches stands, and the settings of the groups."""
+        if self.batch_scheduler is None:
+            return None
+        groups = [
+            {name: value for name, value in group.items() if name != "params"}
+            for group in self.optimizer.param_groups
+        ]
+        return copy.deepcopy((self.batch_scheduler.state_dict(), groups))
+
+    def _set_back(
+        self, schedule: dict[str, Any], groups: list[dict[str, Any]], n_steps: int
+    ) -> None:
+        """Let the scheduler have made so many steps of an epoch that ended early."""
+        self.batch_scheduler.load_state_dict(schedule)
+        for group, settings in zip(self.optimizer.param_groups, groups, strict=True):
+            group.update(settings)
+        for _ in range(n_steps):
+            self.batch_scheduler.step()
 
     def _plan_steps(self) -> list[list[tuple]]:
         """Return what the optimizer's groups say at each step; once, if it does not change."""
@@ -225,6 +268,8 @@ def _loss_faults(loss: Loss, rows: Rows) -> list[str]:
     function: Any = loss.function
     if isinstance(function, nn.Module) and has_hooks(function):
         return [f"the loss {loss.name} has hooks"]
+    if "forward" in getattr(function, "__dict__", {}):
+        return [f"the forward of the loss {loss.name} was replaced"]
     if type(function) not in _LOSSES:
         return [f"the loss {loss.name} is not known to the native engine"]
     if isinstance(function, nn.BCEWithLogitsLoss):
@@ -239,16 +284,27 @@ def _loss_faults(loss: Loss, rows: Rows) -> list[str]:
     if isinstance(function, nn.CrossEntropyLoss):
         if rows.y.ndim != 1 or rows.y.is_floating_point():
             return ["the cross-entropy has probabilities as targets"]
-        if rows.y.numel() and int(rows.y.min()) < 0:
+        if _ignores(loss, rows):
             return ["the cross-entropy ignores some rows"]
     elif rows.y.ndim != 2:
         return [f"the targets have {rows.y.ndim} dimensions, not 2"]
     return []
 
 
+def _ignores(loss: Loss, rows: Rows) -> bool:
+    """Whether a cross-entropy leaves some of the rows out, or compares them with probabilities."""
+    function = loss.function
+    if not isinstance(function, nn.CrossEntropyLoss):
+        return False
+    is_of_classes = rows.y.ndim == 1 and not rows.y.is_floating_point()
+    return not is_of_classes or bool((rows.y == function.ignore_index).any())
+
+
 def _optimizer_faults(optimizer: torch.optim.Optimizer) -> list[str]:
     if type(optimizer) not in _SOLVERS:
         return [f"the optimizer {type(optimizer).__name__} is not known to the native engine"]
+    if len({_is_decoupled(optimizer, group) for group in optimizer.param_groups}) > 1:
+        return ["the optimizer's groups differ in decoupled_weight_decay"]
     # A learning-rate scheduler wraps step to count its calls; any other step is the user's.
     step = vars(optimizer).get("step")
     if step is not None and not hasattr(step, "_wrapped_by_lr_sched"):
@@ -278,6 +334,9 @@ def _parameter_faults(module: nn.Module, program: Program, rows: Rows) -> list[s
             parameter, "_post_accumulate_grad_hooks", None
         ):
             faults.append(f"{name}: has hooks")
+    spans = sorted((p.data_ptr(), p.nbytes) for p in program.parameters)
+    if any(at + size > after for (at, size), (after, _) in zip(spans, spans[1:], strict=False)):
+        faults.append("weights share a part of their memory")
     if not program.parameters:
         faults.append("the module has no layers")
     return faults
@@ -320,12 +379,18 @@ def _trace_faults(module: nn.Module, program: Program, X: torch.Tensor) -> list[
     tracing sees none of that.
     """
     x = X[:_COMPARED_ROWS].contiguous()
-    network = build(program, [False] * len(program.parameters), [0] * len(program.parameters))
+    # With weights of zero, as last layers often begin with, all forwards are alike.
+    generator = torch.Generator().manual_seed(0)
+    named = {name: p for name, p in module.named_parameters() if p.dtype == x.dtype}
+    weights = {name: _other(p, generator) for name, p in named.items()}
+    other = {id(p): weights[name] for name, p in named.items()}
+    changed = replace(program, parameters=[other.get(id(p), p) for p in program.parameters])
+    network = build(changed, [False] * len(program.parameters), [0] * len(program.parameters))
     found = torch.empty(len(x), program.heights[program.output], dtype=x.dtype)
     network.predict(x.numpy(), found.numpy(), 1)
     tolerance = 1e-9 if x.dtype == torch.float64 else 1e-3
     for _ in range(2):
-        expected = predict_by_torch(module, x)
+        expected = _predict_with(module, weights, x)
         if expected.shape != found.shape or not torch.allclose(
             expected,
             found,
@@ -335,6 +400,35 @@ def _trace_faults(module: nn.Module, program: Program, X: torch.Tensor) -> list[
         ):
             return ["its forward does not do the same each time that it is called"]
     return []
+
+
+def _other(p: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Return a weight plus random numbers of the size that torch's layers begin with."""
+    noise = torch.rand(p.shape, generator=generator, dtype=p.dtype) - 0.5
+    return p.detach() + noise / math.sqrt(p[-1].numel() if p.ndim > 1 else 1)
+
+
+def _predict_with(
+    module: nn.Module, weights: dict[str, torch.Tensor], x: torch.Tensor
+) -> torch.Tensor:
+    """Return a module's outputs in evaluation, with other weights than its own."""
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.no_grad(), threads():
+            return torch.func.functional_call(module, weights, (x.clone(),))
+    finally:
+        module.train(was_training)
+
+
+def _is_decoupled(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> bool:
+    return bool(group.get("decoupled_weight_decay", isinstance(optimizer, torch.optim.AdamW)))
+
+
+def _solver(optimizer: torch.optim.Optimizer) -> int:
+    if _is_decoupled(optimizer, optimizer.param_groups[0]):
+        return _ADAMW
+    return _SOLVERS[type(optimizer)]
 
 
 def _group_of(optimizer: torch.optim.Optimizer) -> dict[torch.Tensor, int]:

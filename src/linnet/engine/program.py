@@ -47,6 +47,9 @@ class Kind(IntEnum):
     BATCH_NORM = 8
 
 
+# H of what a layer gives that is not known.
+UNKNOWN_HEIGHT = 0
+
 Node = tuple[int, int, int, int, int, int, int, float, float, float]
 
 
