@@ -11,8 +11,9 @@ namespace linnet {
 // Codes shared with src/linnet/engine/program.py.
 enum class Activation : int {
   identity, relu, leaky_relu, elu, selu, gelu, gelu_tanh, silu, mish,
-  tanh, sigmoid, softplus, softsign, hardtanh, sin, cos,
+  tanh, sigmoid, softplus, softsign, hardtanh, sin, cos, celu,
 };
+constexpr Activation kLastActivation = Activation::celu;
 enum class LossKind : int {
   squared, absolute, smooth_l1, huber, cross_entropy, binary, poisson, quantile, gaussian,
 };

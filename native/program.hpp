@@ -77,7 +77,7 @@ void check(const Program<T>& program, std::size_t n_counters) {
         return sized(node.weight, in * out, false) && sized(node.bias, out, true) &&
                program.parameters[node.weight].rows == out;
       case NodeKind::activation:
-        return in == out && node.number >= 0 && node.number <= int(Activation::cos);
+        return in == out && node.number >= 0 && node.number <= int(kLastActivation);
       case NodeKind::combine:
         return in == out && (node.in1 < 0 || H[node.in1] == out);
       case NodeKind::product:

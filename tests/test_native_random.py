@@ -63,6 +63,7 @@ ACTIVATIONS: dict[str, Any] = {
     "softplus": lambda p, q: nn.Softplus(p, 10 * q),
     "softsign": lambda p, q: nn.Softsign(),
     "sin": lambda p, q: Sin(),
+    "celu": lambda p, q: nn.CELU(p),
 }
 # Of K outputs, with a generator of numbers, a knob and a reduction.
 LOSSES: dict[str, Any] = {

@@ -85,6 +85,12 @@ def _elu(program: Program, at: int, alpha: float = 1.0, *_: Any) -> int:
     return program.activation(at, "elu", alpha)
 
 
+def _celu(program: Program, at: int, alpha: float = 1.0, *_: Any) -> int:
+    if alpha <= 0:
+        raise Unknown(f"CELU with alpha={alpha} is not known to the native engine")
+    return program.activation(at, "celu", alpha)
+
+
 def _softplus(program: Program, at: int, beta: float = 1.0, threshold: float = 20.0) -> int:
     return program.activation(at, "softplus", beta, threshold)
 
@@ -137,6 +143,7 @@ LAYERS: dict[type[nn.Module], Callable[[Program, int, Any], int]] = {
     nn.ReLU6: lambda program, at, _: _relu6(program, at),
     nn.LeakyReLU: lambda program, at, layer: _leaky_relu(program, at, layer.negative_slope),
     nn.ELU: lambda program, at, layer: _elu(program, at, layer.alpha),
+    nn.CELU: lambda program, at, layer: _celu(program, at, layer.alpha),
     nn.GELU: lambda program, at, layer: _gelu(program, at, layer.approximate),
     nn.Softplus: lambda program, at, layer: _softplus(program, at, layer.beta, layer.threshold),
     nn.Hardtanh: lambda program, at, layer: _hardtanh(program, at, layer.min_val, layer.max_val),
@@ -161,6 +168,8 @@ FUNCTIONS: dict[Any, Callable[..., int]] = {
     F.linear: _linear,
     F.leaky_relu: _leaky_relu,
     F.elu: _elu,
+    F.celu: _celu,
+    torch.celu: _celu,
     F.gelu: _gelu,
     F.softplus: _softplus,
     F.hardtanh: _hardtanh,

@@ -29,6 +29,7 @@ ACTIVATIONS = (
     "hardtanh",
     "sin",
     "cos",
+    "celu",
 )
 CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
 
