@@ -20,6 +20,7 @@ enum class NodeKind : int {
   layer_norm,  // each column of x to mean 0 and variance 1, p0 = eps
   batch_norm,  // each row over the batch; weight and bias are the running mean and variance, p1 the
                // momentum (below 0: a mean of all batches); number is its counter of batches
+  rms_norm,    // each column of x over its root mean square, p0 = eps
 };
 
 struct Node {
@@ -88,6 +89,7 @@ void check(const Program<T>& program, std::size_t n_counters) {
       case NodeKind::scale:
         return in > 0 && out % in == 0 && sized(node.weight, out, false) && sized(node.bias, out, true);
       case NodeKind::layer_norm:
+      case NodeKind::rms_norm:
         return in == out;
       case NodeKind::batch_norm:
         return in == out && sized(node.weight, out, false) && sized(node.bias, out, false) &&

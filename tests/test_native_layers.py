@@ -59,6 +59,13 @@ MODULES = {
     "layer_norm_without_weights": lambda: nn.Sequential(
         nn.Linear(4, 11), nn.LayerNorm(11, elementwise_affine=False), nn.Linear(11, 2)
     ),
+    "rms_norm": lambda: nn.Sequential(
+        nn.RMSNorm(4, eps=1e-3, elementwise_affine=False),
+        nn.Linear(4, 11),
+        nn.RMSNorm(11),
+        nn.ReLU(),
+        nn.Linear(11, 2),
+    ),
     "batch_norm": lambda: nn.Sequential(
         nn.BatchNorm1d(4),
         nn.Linear(4, 11),

@@ -104,7 +104,7 @@ def blocks(draw, H):
     """Draw a layer or a block for H inputs; return it, its width, and its activation's name."""
     kind = draw(
         st.sampled_from(
-            ["linear", "linear", "layer_norm", "batch_norm", "added", "beside", "periodic"]
+            ["linear", "linear", "layer_norm", "rms_norm", "batch_norm", "added", "beside", "periodic"]
         )
     )
     name = draw(st.sampled_from(sorted(ACTIVATIONS)))
@@ -112,6 +112,8 @@ def blocks(draw, H):
     width, bias = draw(WIDTHS), draw(st.booleans())
     if kind == "layer_norm":
         return nn.Sequential(nn.LayerNorm(H, elementwise_affine=bias), activation), H, name
+    if kind == "rms_norm":
+        return nn.Sequential(nn.RMSNorm(H, 1e-4, bias), activation), H, name
     if kind == "batch_norm":
         momentum = draw(st.sampled_from([0.1, 0.4, None]))
         batch_norm = nn.BatchNorm1d(H, momentum=momentum, affine=bias)

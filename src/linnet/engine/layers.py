@@ -57,6 +57,15 @@ def _layer_norm_layer(program: Program, at: int, layer: Any) -> int:
     return program.layer_norm(at, layer.eps, layer.weight, layer.bias)
 
 
+def _rms_norm(program: Program, at: int, layer: Any) -> int:
+    if tuple(layer.normalized_shape) != (program.heights[at],):
+        raise Unknown(f"RMSNorm over {tuple(layer.normalized_shape)} is not known")
+    if layer.eps is None and layer.weight is None:
+        raise Unknown("RMSNorm with neither eps nor weight is not known")  # eps goes by its type
+    eps = torch.finfo(layer.weight.dtype).eps if layer.eps is None else layer.eps
+    return program.rms_norm(at, eps, layer.weight)
+
+
 def _batch_norm(program: Program, at: int, layer: Any) -> int:
     if not layer.track_running_stats:
         raise Unknown("BatchNorm1d is known only with running statistics")
@@ -131,6 +140,7 @@ LAYERS: dict[type[nn.Module], Callable[[Program, int, Any], int]] = {
     nn.Dropout: _dropout,
     nn.LayerNorm: _layer_norm_layer,
     nn.BatchNorm1d: _batch_norm,
+    nn.RMSNorm: _rms_norm,
     PeriodicEmbedding: _periodic,
     nn.ReLU: _plain("relu"),
     nn.SELU: _plain("selu"),
