@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from linnet.data import Rows, Stream
-from linnet.engine.native_engine import NativeEngine, why_not
+from linnet.engine.native_engine import NativeEngine
+from linnet.engine.reasons import why_not
 from linnet.engine.torch_engine import TorchEngine
 from linnet.history import History
 from linnet.losses import Loss

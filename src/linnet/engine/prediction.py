@@ -14,7 +14,8 @@ from torch import nn
 from linnet.engine import torch_engine
 from linnet.engine.native_engine import build
 from linnet.engine.placement import threads
-from linnet.engine.tracing import is_chain, signature, trace
+from linnet.engine.signature import signature
+from linnet.engine.tracing import is_chain, trace
 from linnet.forks import is_forked
 
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from linnet.engine.layers import FUNCTIONS, LAYERS, METHODS, add_layer
-from linnet.engine.program import UNKNOWN_HEIGHT, Program, Unknown
+from linnet.engine.program import UNKNOWN_HEIGHT, Kind, Program, Unknown
 
 
 def trace(module: nn.Module, n_inputs: int) -> tuple[Program | None, list[str]]:
@@ -70,6 +70,8 @@ def trace(module: nn.Module, n_inputs: int) -> tuple[Program | None, list[str]]:
     if others or training.nodes != evaluating.nodes or not _same(training, evaluating):
         return None, ["the module does other things in training than in evaluation"]
     training.prune()
+    if len(training.counters) > sum(node[0] == Kind.BATCH_NORM for node in training.nodes):
+        return None, ["a batch normalisation does not lead to the output"]
     return training, []
 
 
@@ -97,32 +99,6 @@ def has_hooks(module: nn.Module) -> bool:
         or module._backward_pre_hooks
         or nn.modules.module._has_any_global_hook()
     )
-
-
-def signature(module: nn.Module) -> list[Any]:
-    """Return all that a program is made of: kinds of layers, their knobs, hooks and memory.
-
-    Holds no layer and no hook, for what is kept for a module must not keep it alive.
-    """
-    found: list[Any] = []
-    layers = [module]
-    for layer in layers:
-        kind = type(layer)
-        found += (kind, has_hooks(layer), "forward" in vars(layer))
-        # torch lists the names of a layer's knobs in its class.
-        knobs = [getattr(layer, name, None) for name in getattr(kind, "__constants__", ())]
-        found += [knob for knob in knobs if type(knob) in KNOBS]
-        for tensor in (*layer._parameters.values(), *layer._buffers.values()):
-            if tensor is not None:
-                found += (tensor.data_ptr(), tensor.shape, tensor.stride())
-        if layer._modules:
-            children = [child for child in layer._modules.values() if child is not None]
-            found += map(id, children)
-            layers += [child for child in children if child not in layers]
-    return found
-
-
-KNOBS = frozenset((int, float, str, bool, tuple))
 
 
 def _chain(program: Program, place: str, chain: nn.Module, at: int, faults: list[str]) -> int:
@@ -313,7 +289,9 @@ class _Translation:
         raise Unknown(f"{name} is not known to the native engine")
 
     def _heights(self, node: fx.Node) -> list[int]:
-        return [self.program.heights[self.values[n]] for n in node.all_input_nodes if n in self.values]
+        return [
+            self.program.heights[self.values[n]] for n in node.all_input_nodes if n in self.values
+        ]
 
     def _constant(self, given: Any) -> Any:
         if not isinstance(given, fx.Node):
@@ -355,9 +333,12 @@ class _Translation:
 
     def _same_shape(self, node: fx.Node) -> int:
         """A view of (B, H) as (B, H) is the value itself."""
-        at, shape = self.value(node.args[0]), list(node.args[1:])
+        at = self.value(node.args[0] if node.args else node.kwargs.get("input"))
+        shape = list(node.args[1:])
         if node.target in ("flatten", torch.flatten):
-            if shape in ([1], [1, -1]) and not node.kwargs:
+            given = {**dict(zip(("start_dim", "end_dim"), shape, strict=False)), **node.kwargs}
+            given.pop("input", None)
+            if given in ({"start_dim": 1}, {"start_dim": 1, "end_dim": -1}):
                 return at
         else:
             if len(shape) == 1 and isinstance(shape[0], tuple | list):
