@@ -283,6 +283,9 @@ class Branching(Counting):
 
 
 class Calling(Counting):
+    def forward(self, x):
+        return self.layer(x)
+
     def __call__(self, x):
         return super().__call__(x) * 3 if isinstance(x, torch.Tensor) else super().__call__(x)
 
@@ -324,7 +327,8 @@ def test_tracing_leaves_the_module_as_it_was():
     before = dict(module.__dict__)
     module.eval()
     program, faults = trace(module, 2)
-    assert program is not None and faults == []
+    assert program is None
+    assert faults == ["the module cannot be traced: the forward of Counting changes its attributes"]
     assert module.__dict__ == {**before, "training": False}
     assert module.calls == 0
 
