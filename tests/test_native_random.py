@@ -63,7 +63,8 @@ ACTIVATIONS: dict[str, Any] = {
     "softplus": lambda p, q: nn.Softplus(p, 10 * q),
     "softsign": lambda p, q: nn.Softsign(),
     "sin": lambda p, q: Sin(),
-    "celu": lambda p, q: nn.CELU(p),
+    # torch's own gradient takes its alpha as a float32.
+    "celu": lambda p, q: nn.CELU(float(np.float32(p))),
 }
 # Of K outputs, with a generator of numbers, a knob and a reduction.
 LOSSES: dict[str, Any] = {
@@ -104,7 +105,16 @@ def blocks(draw, H):
     """Draw a layer or a block for H inputs; return it, its width, and its activation's name."""
     kind = draw(
         st.sampled_from(
-            ["linear", "linear", "layer_norm", "rms_norm", "batch_norm", "added", "beside", "periodic"]
+            [
+                "linear",
+                "linear",
+                "layer_norm",
+                "rms_norm",
+                "batch_norm",
+                "added",
+                "beside",
+                "periodic",
+            ]
         )
     )
     name = draw(st.sampled_from(sorted(ACTIVATIONS)))
