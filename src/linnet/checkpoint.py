@@ -32,10 +32,10 @@ from linnet.plain_state import from_plain, to_plain
 from linnet.training_state import TrainingState, Weights, copied, copy_weights
 from linnet.whole_file import check_writable, whole_file
 
-# Ctrl-C loses the epochs since the last copy in memory; copies and writing may take so much of the
-# time together.
+# Ctrl-C loses the epochs since the last copy in memory. Copies may take such a share of the time,
+# and writing as much again.
 _SECONDS_BETWEEN_COPIES = 1.0
-_SHARE_OF_TIME = 0.01
+_SHARE_OF_TIME = 0.005
 # After these a training does not go on, whatever `epochs` says.
 _FINAL = (
     Outcome.NO_IMPROVEMENT,
@@ -54,7 +54,7 @@ class Checkpoint:
     path : str or path
         The file.
     every : float
-        Seconds between two writings, at least; more where writing takes over 1 % of the time.
+        Seconds between two writings, at least; more where they would take over 0.5 % of the time.
     resume : bool
         Whether an existing file is gone on from; otherwise it is an error.
 

@@ -154,7 +154,7 @@ def train(
         File that keeps where the training stands, so that it can go on after a crash with the same
         result as without one. Ctrl-C and SIGTERM write it first. No file, by default.
     checkpoint_every : float, default=30.0
-        Seconds between two writings, at least; more where they would take over 1 % of the time.
+        Seconds between two writings, at least; more where they would take over 0.5 % of the time.
     resume : bool, default=False
         Go on from the file `checkpoint` where it exists, up to `epochs` in all; without it an
         existing file is an error.
