@@ -50,6 +50,8 @@ inline Vec<T> apply(Vec<T> z, T p0, T p1) {
     return choose<T>(z < p0, fill(p0), choose<T>(z > p1, fill(p1), z));
   else if constexpr (kind == Activation::sin) return vsin<T>(z);
   else if constexpr (kind == Activation::cos) return vcos<T>(z);
+  else if constexpr (kind == Activation::celu)
+    return choose<T>(z > T(0), z, vexpm1_negative<T>(z / p0) * p0);
   else return z;
 }
 
@@ -86,13 +88,14 @@ inline Vec<T> slope(Vec<T> z, Vec<T> a, T p0, T p1) {
     return choose<T>((z > p0) & (z < p1), one, V{});
   else if constexpr (kind == Activation::sin) return vcos<T>(z);
   else if constexpr (kind == Activation::cos) return -vsin<T>(z);
+  else if constexpr (kind == Activation::celu) return choose<T>(z > T(0), one, a / p0 + one);
   else return one;
 }
 
 #define LINNET_EACH_ACTIVATION(use)                                                          \
   use(identity) use(relu) use(leaky_relu) use(elu) use(selu) use(gelu) use(gelu_tanh)        \
   use(silu) use(mish) use(tanh) use(sigmoid) use(softplus) use(softsign) use(hardtanh)       \
-  use(sin) use(cos)
+  use(sin) use(cos) use(celu)
 
 // Calls f with the place of each vector in use of a panel (H, C).
 template <typename T, typename F>

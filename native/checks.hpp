@@ -110,7 +110,7 @@ struct Example {
       h = add({NodeKind::scale, h, -1, out, parameter(H, 1, true, 0.1, 1), parameter(H, 1, true)});
     }
     h = unary(NodeKind::activation, h, 0, 0, 0, int(Activation::silu));
-    h = unary(NodeKind::layer_norm, h, 1e-5);
+    h = unary(pick(0, 1) ? NodeKind::layer_norm : NodeKind::rms_norm, h, 1e-5);
     const int branch = unary(NodeKind::activation, linear(h, H, false), 0, 0, 0, int(Activation::tanh));
     h = add({NodeKind::combine, h, branch, value(H), -1, -1, 0, 0.5, -1.5, 0.1});
     h = add({NodeKind::product, h, branch, value(H)});

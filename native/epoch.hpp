@@ -76,7 +76,7 @@ LossScale loss_scale(const LossSpec<T>& spec, const Rows<T>& rows, const std::in
   }
   // As src/linnet/losses.py: a batch of weightless rows has loss 0.
   if (rows.weight) counted = std::max(counted, double(std::numeric_limits<T>::min()));
-  return {1.0 / counted, double(b) / counted};
+  return {1.0 / counted, std::min(double(b) / counted, std::numeric_limits<double>::max())};
 }
 
 // Train on every row of `order` (n) once. groups holds the optimizer's groups at each step, or once

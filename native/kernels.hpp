@@ -11,8 +11,9 @@ namespace linnet {
 // Codes shared with src/linnet/engine/program.py.
 enum class Activation : int {
   identity, relu, leaky_relu, elu, selu, gelu, gelu_tanh, silu, mish,
-  tanh, sigmoid, softplus, softsign, hardtanh, sin, cos,
+  tanh, sigmoid, softplus, softsign, hardtanh, sin, cos, celu,
 };
+constexpr Activation kLastActivation = Activation::celu;
 enum class LossKind : int {
   squared, absolute, smooth_l1, huber, cross_entropy, binary, poisson, quantile, gaussian,
 };
@@ -97,11 +98,12 @@ struct Kernels {
   // mask (H, C): 1 / (1 - rate), or with probability `rate` 0, by key, row number and unit.
   void (*mask)(std::uint64_t key, double rate, Index first_row, T* mask, Index H, Index n);
 
-  // Each column of x (H, C) to mean 0 and variance 1; inverse (C) gets 1 / sqrt(variance + eps).
-  void (*normalize)(const T* x, T eps, T* out, T* inverse, Index H, Index n);
-  void (*normalize_backward)(const T* g, const T* out, const T* inverse, T* dx, Index H, Index n,
-                             bool add);
-  // The same for rows [h0, h1) over the B columns of a batch; mean, variance and inverse are (H).
+  // Each column of x (H, C) to mean 0 and variance 1; inverse (C) gets 1 / sqrt(variance + eps). Not
+  // centred, the mean is taken as 0, so that the variance is the mean square.
+  void (*normalize)(const T* x, T eps, bool centred, T* out, T* inverse, Index H, Index n);
+  void (*normalize_backward)(const T* g, const T* out, const T* inverse, bool centred, T* dx, Index H,
+                             Index n, bool add);
+  // The first for rows [h0, h1) over the B columns of a batch; mean, variance and inverse are (H).
   void (*normalize_rows)(const T* x, T eps, T* out, T* mean, T* variance, T* inverse, Index H, Index h0,
                          Index h1, Index B);
   void (*normalize_rows_backward)(const T* g, const T* out, const T* inverse, T* dx, Index H, Index h0,

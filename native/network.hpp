@@ -64,7 +64,10 @@ class Network {
       if (is_training_ && node.kind == NodeKind::linear && is_turned(node) && !turned_[node.in0].data())
         turned_[node.in0] = Buffer<T>(round_up(H(node.in0), C) * n_panels_ * C);
       const bool by_row = node.kind == NodeKind::batch_norm;
-      inverses_.emplace_back(by_row ? std::max(Index(3), 2 * n_panels_) * H(node.out) : node.kind == NodeKind::layer_norm ? n_panels_ * C : 0);
+      const bool by_column = node.kind == NodeKind::layer_norm || node.kind == NodeKind::rms_norm;
+      inverses_.emplace_back(by_row      ? std::max(Index(3), 2 * n_panels_) * H(node.out)
+                             : by_column ? n_panels_ * C
+                                         : 0);
     }
     losses_ = Buffer<T>(n_panels_ * C);
     weight_ = Buffer<T>(n_panels_ * C);
@@ -273,7 +276,8 @@ class Network {
         k.product(x, value(node.in1, p), out, rows, n, false);
         break;
       case NodeKind::layer_norm:
-        k.normalize(x, T(node.p0), out, inverses_[i].data() + p * C, rows, n);
+      case NodeKind::rms_norm:
+        k.normalize(x, T(node.p0), node.kind == NodeKind::layer_norm, out, inverses_[i].data() + p * C, rows, n);
         break;
       case NodeKind::batch_norm:
         break;  // forward_rows
@@ -316,7 +320,9 @@ class Network {
           k.scale_backward(g, data(node.weight), rows / H(node.in0), dx, rows, n, add);
           break;
         case NodeKind::layer_norm:
-          k.normalize_backward(g, value(node.out, p), inverses_[i].data() + p * C, dx, rows, n, add);
+        case NodeKind::rms_norm:
+          k.normalize_backward(g, value(node.out, p), inverses_[i].data() + p * C,
+                               node.kind == NodeKind::layer_norm, dx, rows, n, add);
           break;
         case NodeKind::batch_norm:
           break;  // backward_rows

@@ -53,6 +53,7 @@ inline double activation(Activation kind, double z, double p0, double p1) {
     case Activation::hardtanh: return z < p0 ? p0 : z > p1 ? p1 : z;
     case Activation::sin: return std::sin(z);
     case Activation::cos: return std::cos(z);
+    case Activation::celu: return expm1_below(z / p0, 1) * p0;
   }
   return z;
 }

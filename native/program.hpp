@@ -20,6 +20,7 @@ enum class NodeKind : int {
   layer_norm,  // each column of x to mean 0 and variance 1, p0 = eps
   batch_norm,  // each row over the batch; weight and bias are the running mean and variance, p1 the
                // momentum (below 0: a mean of all batches); number is its counter of batches
+  rms_norm,    // each column of x over its root mean square, p0 = eps
 };
 
 struct Node {
@@ -77,7 +78,7 @@ void check(const Program<T>& program, std::size_t n_counters) {
         return sized(node.weight, in * out, false) && sized(node.bias, out, true) &&
                program.parameters[node.weight].rows == out;
       case NodeKind::activation:
-        return in == out && node.number >= 0 && node.number <= int(Activation::cos);
+        return in == out && node.number >= 0 && node.number <= int(kLastActivation);
       case NodeKind::combine:
         return in == out && (node.in1 < 0 || H[node.in1] == out);
       case NodeKind::product:
@@ -88,6 +89,7 @@ void check(const Program<T>& program, std::size_t n_counters) {
       case NodeKind::scale:
         return in > 0 && out % in == 0 && sized(node.weight, out, false) && sized(node.bias, out, true);
       case NodeKind::layer_norm:
+      case NodeKind::rms_norm:
         return in == out;
       case NodeKind::batch_norm:
         return in == out && sized(node.weight, out, false) && sized(node.bias, out, false) &&

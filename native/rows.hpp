@@ -94,13 +94,14 @@ void mask(std::uint64_t key, double rate, Index first_row, T* out, Index H, Inde
     }
 }
 
-// out = (x - mean) / sqrt(variance + eps) of each column (Ba, Kiros and Hinton 2016, eq. 4).
+// out = (x - mean) / sqrt(variance + eps) of each column (Ba, Kiros and Hinton 2016, eq. 4); not
+// centred, out = x / sqrt(mean(x^2) + eps) (Zhang and Sennrich 2019, eq. 4).
 template <typename T>
-void normalize(const T* x, T eps, T* out, T* inverse, Index H, Index n) {
+void normalize(const T* x, T eps, bool centred, T* out, T* inverse, Index H, Index n) {
   constexpr Index W = kWidth<T>, C = kColumns<T>;
   for (Index c = 0; c < n; c += W) {
     Vec<T> mean{}, variance{};
-    for (Index h = 0; h < H; ++h) mean += load(x + h * C + c);
+    for (Index h = 0; centred && h < H; ++h) mean += load(x + h * C + c);
     mean = mean / T(H);
     for (Index h = 0; h < H; ++h) {
       const Vec<T> d = load(x + h * C + c) - mean;
@@ -112,9 +113,10 @@ void normalize(const T* x, T eps, T* out, T* inverse, Index H, Index n) {
   }
 }
 
-// dx = (g - mean(g) - out mean(g out)) / sqrt(variance + eps).
+// dx = (g - mean(g) - out mean(g out)) / sqrt(variance + eps), without mean(g) where not centred.
 template <typename T>
-void normalize_backward(const T* g, const T* out, const T* inverse, T* dx, Index H, Index n, bool add) {
+void normalize_backward(const T* g, const T* out, const T* inverse, bool centred, T* dx, Index H, Index n,
+                        bool add) {
   constexpr Index W = kWidth<T>, C = kColumns<T>;
   for (Index c = 0; c < n; c += W) {
     Vec<T> mean{}, along{};
@@ -123,7 +125,7 @@ void normalize_backward(const T* g, const T* out, const T* inverse, T* dx, Index
       mean += slope;
       along += slope * load(out + h * C + c);
     }
-    mean = mean / T(H);
+    mean = centred ? mean / T(H) : Vec<T>{};
     along = along / T(H);
     const Vec<T> by = load(inverse + c);
     for (Index h = 0; h < H; ++h) {

@@ -81,7 +81,7 @@ void test_outer(const Kernels<T>& k) {
 template <typename T>
 void test_activations(const Kernels<T>& k) {
   const Index H = pick(1, 9), C = k.columns;
-  for (int code = 0; code <= int(Activation::cos); ++code) {
+  for (int code = 0; code <= int(kLastActivation); ++code) {
     const auto kind = Activation(code);
     subject += " activation " + std::to_string(code);
     const bool is_clip = kind == Activation::hardtanh;

@@ -261,8 +261,8 @@ def test_no_page_speaks_of_a_folder_or_machine_of_its_writer():
 
 def test_the_page_of_the_engines_names_all_that_the_native_engine_knows():
     from linnet.engine.layers import LAYERS
-    from linnet.engine.native_engine import _LOSSES, _SOLVERS
+    from linnet.engine.native_engine import LOSSES, SOLVERS
 
     page = (DOCS / "engines.md").read_text()
-    for kind in (*LAYERS, *_LOSSES, *_SOLVERS):
+    for kind in (*LAYERS, *LOSSES, *SOLVERS):
         assert re.search(rf"\b{kind.__name__}\b", page), kind

@@ -37,6 +37,7 @@ ACTIVATIONS = {
     "softsign": nn.Softsign(),
     "hardtanh": nn.Hardtanh(-0.5, 0.8),
     "sin": Sin(),
+    "celu": nn.CELU(0.75),
 }
 LOSSES = {
     "mse": nn.MSELoss(),

@@ -63,6 +63,8 @@ ACTIVATIONS: dict[str, Any] = {
     "softplus": lambda p, q: nn.Softplus(p, 10 * q),
     "softsign": lambda p, q: nn.Softsign(),
     "sin": lambda p, q: Sin(),
+    # torch's own gradient takes its alpha as a float32.
+    "celu": lambda p, q: nn.CELU(float(np.float32(p))),
 }
 # Of K outputs, with a generator of numbers, a knob and a reduction.
 LOSSES: dict[str, Any] = {
@@ -103,7 +105,16 @@ def blocks(draw, H):
     """Draw a layer or a block for H inputs; return it, its width, and its activation's name."""
     kind = draw(
         st.sampled_from(
-            ["linear", "linear", "layer_norm", "batch_norm", "added", "beside", "periodic"]
+            [
+                "linear",
+                "linear",
+                "layer_norm",
+                "rms_norm",
+                "batch_norm",
+                "added",
+                "beside",
+                "periodic",
+            ]
         )
     )
     name = draw(st.sampled_from(sorted(ACTIVATIONS)))
@@ -111,6 +122,8 @@ def blocks(draw, H):
     width, bias = draw(WIDTHS), draw(st.booleans())
     if kind == "layer_norm":
         return nn.Sequential(nn.LayerNorm(H, elementwise_affine=bias), activation), H, name
+    if kind == "rms_norm":
+        return nn.Sequential(nn.RMSNorm(H, 1e-4, bias), activation), H, name
     if kind == "batch_norm":
         momentum = draw(st.sampled_from([0.1, 0.4, None]))
         batch_norm = nn.BatchNorm1d(H, momentum=momentum, affine=bias)

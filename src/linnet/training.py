@@ -23,7 +23,15 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from linnet import losses, solvers
 from linnet.checkpoint import Checkpoint, describe, ended_by_sigterm, fingerprint
 from linnet.data import Rows, Stream, read_rows
-from linnet.engine import ENGINES, NativeEngine, TorchEngine, choose, choose_device, choose_threads
+from linnet.engine import (
+    ENGINES,
+    NativeEngine,
+    TorchEngine,
+    choose,
+    choose_device,
+    choose_threads,
+    renewed,
+)
 from linnet.engine.placement import moved, threads
 from linnet.engine.torch_engine import is_finite, seeded
 from linnet.forks import is_forked
@@ -288,6 +296,7 @@ def train(
             _loop(
                 worker,
                 state,
+                engine=engine,
                 validation=None if validation is None else validation.to(target_device),
                 epochs=n_left,
                 ended=ended,
@@ -344,6 +353,7 @@ def _loop(
     worker: TorchEngine | NativeEngine,
     state: TrainingState,
     *,
+    engine: str,
     validation: Rows | Stream | None,
     epochs: int,
     ended: Outcome | None,
@@ -403,6 +413,8 @@ def _loop(
             if outcome is not None:
                 history.outcome = outcome
                 break
+            if on_epoch is not None:
+                worker = renewed(worker, engine, history)
             if kept is not None:
                 kept.after_epoch(state, module, None)
         else:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import torch
 from torch import nn
 
 from linnet.data import Rows, Stream
-from linnet.engine.native_engine import NativeEngine, why_not
+from linnet.engine.native_engine import NativeEngine
+from linnet.engine.reasons import why_not
 from linnet.engine.second_order import (
     LeastSquaresEngine,
     NativeLbfgsEngine,
@@ -14,6 +17,7 @@ from linnet.engine.second_order import (
     lbfgs_faults,
 )
 from linnet.engine.torch_engine import TorchEngine
+from linnet.history import History
 from linnet.losses import Loss
 from linnet.solvers import LBFGS, LevenbergMarquardt
 from linnet.spelling import check_choice
@@ -71,6 +75,39 @@ def choose(
     if faults:
         return TorchEngine, f"PyTorch, for {'; '.join(faults)}."
     return native, "Every layer, the loss and the optimizer are known to the native engine."
+
+
+def renewed(
+    worker: TorchEngine | NativeEngine, engine: str, history: History
+) -> TorchEngine | NativeEngine:
+    """Return the engine for the next epoch after a function of the user's was called.
+
+    The native engine is made of the layers, weights and groups that it was given. Where those were
+    changed, it is made anew; or PyTorch goes on where it can no longer do the same.
+
+    Parameters
+    ----------
+    worker : TorchEngine or NativeEngine
+        Of the last epoch.
+    engine : {"auto", "native", "torch"}
+        What the user asked for.
+    history : History
+        Gets the engine's name and the reason.
+
+    Raises
+    ------
+    ValueError
+        If engine="native" was asked for, and it cannot go on.
+    """
+    if not (isinstance(worker, NativeEngine) and worker.is_outdated()):
+        return worker
+    given = {f.name: getattr(worker, f.name) for f in fields(worker)}
+    module, loss, optimizer = worker.module, worker.loss, worker.optimizer
+    kind, history.engine_reason = choose(
+        engine, module, loss, optimizer, worker.rows, worker.device
+    )
+    history.engine = kind.name
+    return kind(**given)
 
 
 def choose_device(device: str | torch.device, module: nn.Module, batch_size: int) -> torch.device:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from linnet.engine.program import Program, Unknown
+from linnet.engine.program import UNKNOWN_HEIGHT, Program, Unknown
 from linnet.network import FeatureScale, PeriodicEmbedding, Sin
 
 
@@ -28,6 +28,8 @@ def add_layer(program: Program, layer: nn.Module, at: int) -> int:
     """
     if type(layer) not in LAYERS:
         raise Unknown(f"{type(layer).__name__} is not known to the native engine")
+    if program.heights[at] == UNKNOWN_HEIGHT:
+        return at  # whether it fits cannot be told
     return LAYERS[type(layer)](program, at, layer)
 
 
@@ -53,6 +55,15 @@ def _layer_norm_layer(program: Program, at: int, layer: Any) -> int:
     if tuple(layer.normalized_shape) != (program.heights[at],):
         raise Unknown(f"LayerNorm over {tuple(layer.normalized_shape)} is not known")
     return program.layer_norm(at, layer.eps, layer.weight, layer.bias)
+
+
+def _rms_norm(program: Program, at: int, layer: Any) -> int:
+    if tuple(layer.normalized_shape) != (program.heights[at],):
+        raise Unknown(f"RMSNorm over {tuple(layer.normalized_shape)} is not known")
+    if layer.eps is None and layer.weight is None:
+        raise Unknown("RMSNorm with neither eps nor weight is not known")  # eps goes by its type
+    eps = torch.finfo(layer.weight.dtype).eps if layer.eps is None else layer.eps
+    return program.rms_norm(at, eps, layer.weight)
 
 
 def _batch_norm(program: Program, at: int, layer: Any) -> int:
@@ -85,6 +96,12 @@ def _leaky_relu(program: Program, at: int, negative_slope: float = 0.01, *_: Any
 
 def _elu(program: Program, at: int, alpha: float = 1.0, *_: Any) -> int:
     return program.activation(at, "elu", alpha)
+
+
+def _celu(program: Program, at: int, alpha: float = 1.0, *_: Any) -> int:
+    if alpha <= 0:
+        raise Unknown(f"CELU with alpha={alpha} is not known to the native engine")
+    return program.activation(at, "celu", alpha)
 
 
 def _softplus(program: Program, at: int, beta: float = 1.0, threshold: float = 20.0) -> int:
@@ -127,6 +144,7 @@ LAYERS: dict[type[nn.Module], Callable[[Program, int, Any], int]] = {
     nn.Dropout: _dropout,
     nn.LayerNorm: _layer_norm_layer,
     nn.BatchNorm1d: _batch_norm,
+    nn.RMSNorm: _rms_norm,
     FeatureScale: _feature_scale,
     PeriodicEmbedding: _periodic,
     nn.ReLU: _plain("relu"),
@@ -140,6 +158,7 @@ LAYERS: dict[type[nn.Module], Callable[[Program, int, Any], int]] = {
     nn.ReLU6: lambda program, at, _: _relu6(program, at),
     nn.LeakyReLU: lambda program, at, layer: _leaky_relu(program, at, layer.negative_slope),
     nn.ELU: lambda program, at, layer: _elu(program, at, layer.alpha),
+    nn.CELU: lambda program, at, layer: _celu(program, at, layer.alpha),
     nn.GELU: lambda program, at, layer: _gelu(program, at, layer.approximate),
     nn.Softplus: lambda program, at, layer: _softplus(program, at, layer.beta, layer.threshold),
     nn.Hardtanh: lambda program, at, layer: _hardtanh(program, at, layer.min_val, layer.max_val),
@@ -164,6 +183,8 @@ FUNCTIONS: dict[Any, Callable[..., int]] = {
     F.linear: _linear,
     F.leaky_relu: _leaky_relu,
     F.elu: _elu,
+    F.celu: _celu,
+    torch.celu: _celu,
     F.gelu: _gelu,
     F.softplus: _softplus,
     F.hardtanh: _hardtanh,

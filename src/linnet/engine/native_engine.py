@@ -6,10 +6,9 @@ Parameters and the optimizer's state are torch's own tensors, changed in place, 
 
 from __future__ import annotations
 
-import importlib.util
+import copy
 import math
 import time
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +17,15 @@ from torch import nn
 
 from linnet.data import Rows, Stream
 from linnet.engine.program import Program
+from linnet.engine.signature import KNOBS, signature
 from linnet.engine.thread_count import ThreadCount
 from linnet.engine.torch_engine import TorchEngine
-from linnet.engine.torch_engine import predict as predict_by_torch
-from linnet.engine.tracing import has_hooks, is_chain, trace
+from linnet.engine.tracing import trace
 from linnet.history import EpochResult
 from linnet.losses import GaussianLoss, Loss, PoissonLoss, QuantileLoss
 
 # Codes shared with native/kernels.hpp, and the attribute that holds the loss's knob.
-_LOSSES: dict[type, tuple[int, str | None]] = {
+LOSSES: dict[type, tuple[int, str | None]] = {
     nn.MSELoss: (0, None),
     nn.L1Loss: (1, None),
     nn.SmoothL1Loss: (2, "beta"),
@@ -38,7 +37,7 @@ _LOSSES: dict[type, tuple[int, str | None]] = {
     GaussianLoss: (8, None),
 }
 _SGD, _ADAM, _ADAMW = range(3)
-_SOLVERS: dict[type, int] = {
+SOLVERS: dict[type, int] = {
     torch.optim.SGD: _SGD,
     torch.optim.Adam: _ADAM,
     torch.optim.AdamW: _ADAMW,
@@ -73,7 +72,7 @@ class NativeEngine:
         self._network = build(
             program, self._trained, [self._groups.get(p, 0) for p in program.parameters]
         )
-        self._solver = _SOLVERS[type(self.optimizer)]
+        self._solver = _solver(self.optimizer)
         work = self.batch_size * sum(p.numel() for p in program.parameters)
         self._threads = ThreadCount(torch.get_num_threads(), work)
         self._arrays, self._n_rows = _arrays(self.rows), len(self.rows)
@@ -81,6 +80,7 @@ class NativeEngine:
         self._classes = _class_weights(self.loss, self.rows)
         self._states: list[tuple[torch.Tensor, dict[str, Any], list[str]]] = []
         self._moments: list[torch.Tensor] = []  # those that the network knows
+        self._made_for = self._what_is_trained()
 
     def epoch(
         self, order: torch.Tensor | None, seed: int, deadline: float = math.inf
@@ -89,6 +89,7 @@ class NativeEngine:
         if not all(module.training for module in self._modules):
             self.module.train()
         order = torch.arange(self._n_rows) if order is None else order
+        before = self._schedule()
         groups = self._plan_steps()
         self._hand_over_state()
         n_threads, started = self._threads.choose(), time.perf_counter()
@@ -106,13 +107,36 @@ class NativeEngine:
             min(deadline - time.monotonic(), 1e9),
         )
         self._threads.took(time.perf_counter() - started)
+        if before is not None and n_steps < len(groups):
+            self._set_back(*before, n_steps)
         self._network.raise_interruption()
         rate = groups[min(n_steps, len(groups)) - 1][0][0]
         return EpochResult(total / max(1, n_rows), norm, rate, n_rows, is_finite)
 
+    def is_outdated(self) -> bool:
+        """Whether layers, weights' memory or the optimizer's groups were changed from outside.
+
+        What can be taken over without a new engine, such as other moments, is.
+        """
+        assert isinstance(self.rows, Rows)
+        self._states = []  # handed over anew, for a count may have been changed in place
+        self._classes = _class_weights(self.loss, self.rows)
+        return self._what_is_trained() != self._made_for
+
+    def _what_is_trained(self) -> list[Any]:
+        module, own = self.module, []
+        for layer in module.modules():
+            if not type(layer).__module__.startswith("torch.nn."):
+                own += [
+                    (k, v) for k, v in vars(layer).items() if type(v) in KNOBS and k != "training"
+                ]
+        grads = [(id(p), p.requires_grad, p.dtype) for p in module.parameters()]
+        groups = [[id(p) for p in group["params"]] for group in self.optimizer.param_groups]
+        return [*signature(module), *own, *grads, *groups]
+
     def evaluate(self, rows: Rows | Stream) -> float:
         """Return the mean loss over other rows, without training."""
-        if isinstance(rows, Stream):
+        if isinstance(rows, Stream) or ignores(self.loss, rows):
             worker = TorchEngine(
                 self.module, self.loss, self.optimizer, rows, self.batch_size, self.device
             )
@@ -121,6 +145,26 @@ class NativeEngine:
         total = self._network.evaluate(*_arrays(rows), self._loss_tuple(), torch.get_num_threads())
         self._network.raise_interruption()
         return total / len(rows)
+
+    def _schedule(self) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+        """Return where a scheduler of batches stands, and the settings of the groups."""
+        if self.batch_scheduler is None:
+            return None
+        groups = [
+            {name: value for name, value in group.items() if name != "params"}
+            for group in self.optimizer.param_groups
+        ]
+        return copy.deepcopy((self.batch_scheduler.state_dict(), groups))
+
+    def _set_back(
+        self, schedule: dict[str, Any], groups: list[dict[str, Any]], n_steps: int
+    ) -> None:
+        """Let the scheduler have made so many steps of an epoch that ended early."""
+        self.batch_scheduler.load_state_dict(schedule)
+        for group, settings in zip(self.optimizer.param_groups, groups, strict=True):
+            group.update(settings)
+        for _ in range(n_steps):
+            self.batch_scheduler.step()
 
     def _plan_steps(self) -> list[list[tuple]]:
         """Return what the optimizer's groups say at each step; once, if it does not change."""
@@ -169,7 +213,7 @@ LossTuple = tuple[int, float, Any, bool]
 
 
 def _loss_tuple(loss: Loss, classes: Any) -> LossTuple:
-    code, knob = _LOSSES[type(loss.function)]
+    code, knob = LOSSES[type(loss.function)]
     value = 0.0 if knob is None else float(getattr(loss.function, knob))
     return code, value, classes, loss.is_sum
 
@@ -198,105 +242,13 @@ def _moments(
     return names, float(state["step"])
 
 
-def why_not(
-    module: nn.Module,
-    loss: Loss,
-    optimizer: torch.optim.Optimizer,
-    rows: Rows | Stream,
-    device: torch.device,
-    known: Collection[type] = tuple(_SOLVERS),
-) -> list[str]:
-    """Return what keeps the native engine from training this, with its place; [] if nothing does.
-
-    Parameters
-    ----------
-    module, loss, optimizer, rows, device
-        As for `TorchEngine`.
-    known : collection of type
-        The optimizers that there is a native way for.
-    """
-    if importlib.util.find_spec("linnet._native") is None:
-        return ["the native module is not installed (linnet info says how to get it)"]
-    faults = []
-    if device.type != "cpu":
-        faults.append(f"the device is {device}")
-    if torch.is_autocast_enabled("cpu"):
-        faults.append("autocast is on")
-    if isinstance(rows, Stream):
-        return [*faults, "the rows come from a DataLoader"]
-    if rows.X.ndim != 2 or not rows.X.is_floating_point():
-        return [*faults, "the inputs are not floating numbers (N, D)"]
-    faults += _loss_faults(loss, rows)
-    faults += _optimizer_faults(optimizer, known)
-    program, untraceable = trace(module, rows.X.shape[1])
-    faults += untraceable
-    if program is not None:
-        faults += _parameter_faults(module, program, rows)
-    if program is not None and not faults and not is_chain(module):
-        faults += _trace_faults(module, program, rows.X)
-    return faults
-
-
-def _loss_faults(loss: Loss, rows: Rows) -> list[str]:
-    function: Any = loss.function
-    if isinstance(function, nn.Module) and has_hooks(function):
-        return [f"the loss {loss.name} has hooks"]
-    if type(function) not in _LOSSES:
-        return [f"the loss {loss.name} is not known to the native engine"]
-    if isinstance(function, nn.BCEWithLogitsLoss):
-        if function.weight is not None:
-            return [f"the loss {loss.name} has a weight for each number"]
-        if function.pos_weight is not None and function.pos_weight.ndim > 1:
-            return [
-                f"the loss {loss.name} has a pos_weight of {function.pos_weight.ndim} dimensions"
-            ]
-    if getattr(function, "reduction", "mean") not in ("mean", "sum"):
-        return [f"the loss {loss.name} has reduction={function.reduction!r}"]
-    if isinstance(function, nn.CrossEntropyLoss):
-        if rows.y.ndim != 1 or rows.y.is_floating_point():
-            return ["the cross-entropy has probabilities as targets"]
-        if rows.y.numel() and int(rows.y.min()) < 0:
-            return ["the cross-entropy ignores some rows"]
-    elif rows.y.ndim != 2:
-        return [f"the targets have {rows.y.ndim} dimensions, not 2"]
-    return []
-
-
-def _optimizer_faults(optimizer: torch.optim.Optimizer, known: Collection[type]) -> list[str]:
-    if type(optimizer) not in known:
-        return [f"the optimizer {type(optimizer).__name__} is not known to the native engine"]
-    # A learning-rate scheduler wraps step to count its calls; any other step is the user's.
-    step = vars(optimizer).get("step")
-    if step is not None and not hasattr(step, "_wrapped_by_lr_sched"):
-        return ["the optimizer has a step of its own"]
-    for state in optimizer.state.values():
-        for value in state.values():
-            if isinstance(value, torch.Tensor) and not value.is_contiguous():
-                return ["the optimizer's state is not contiguous in memory"]
-    hooks = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
-    if any(getattr(optimizer, name, None) for name in hooks):
-        return ["the optimizer has hooks"]
-    if any(group.get("differentiable") for group in optimizer.param_groups):
-        return ["the optimizer is differentiable"]
-    return []
-
-
-def _parameter_faults(module: nn.Module, program: Program, rows: Rows) -> list[str]:
-    faults = []
-    names = {id(p): name for name, p in module.named_parameters()}
-    for parameter in program.parameters:
-        name = names.get(id(parameter), "a weight")
-        if parameter.dtype not in (torch.float32, torch.float64) or parameter.dtype != rows.X.dtype:
-            faults.append(f"{name}: is of type {parameter.dtype}")
-        elif not parameter.is_contiguous():
-            faults.append(f"{name}: is not contiguous in memory")
-        elif getattr(parameter, "_backward_hooks", None) or getattr(
-            parameter, "_post_accumulate_grad_hooks", None
-        ):
-            faults.append(f"{name}: has hooks")
-    if not program.parameters:
-        faults.append("the module has no layers")
-    return faults
+def ignores(loss: Loss, rows: Rows) -> bool:
+    """Whether a cross-entropy leaves some of the rows out, or compares them with probabilities."""
+    function = loss.function
+    if not isinstance(function, nn.CrossEntropyLoss):
+        return False
+    is_of_classes = rows.y.ndim == 1 and not rows.y.is_floating_point()
+    return not is_of_classes or bool((rows.y == function.ignore_index).any())
 
 
 def _class_weights(loss: Loss, rows: Rows) -> Any:
@@ -325,32 +277,15 @@ def build(program: Program, trained: list[bool], groups: list[int]) -> Any:
     )
 
 
-# Rows on which a traced module and its program are compared.
-_COMPARED_ROWS = 16
+def is_decoupled(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> bool:
+    """Whether Adam's weight decay leaves the gradient alone, as that of AdamW does."""
+    return bool(group.get("decoupled_weight_decay", isinstance(optimizer, torch.optim.AdamW)))
 
 
-def _trace_faults(module: nn.Module, program: Program, X: torch.Tensor) -> list[str]:
-    """Compare a program with the module that it was traced from, on a few rows.
-
-    A forward may draw random numbers, look at the type of its input or change a tensor in place;
-    tracing sees none of that.
-    """
-    x = X[:_COMPARED_ROWS].contiguous()
-    network = build(program, [False] * len(program.parameters), [0] * len(program.parameters))
-    found = torch.empty(len(x), program.heights[program.output], dtype=x.dtype)
-    network.predict(x.numpy(), found.numpy(), 1)
-    tolerance = 1e-9 if x.dtype == torch.float64 else 1e-3
-    for _ in range(2):
-        expected = predict_by_torch(module, x)
-        if expected.shape != found.shape or not torch.allclose(
-            expected,
-            found,
-            rtol=tolerance,
-            atol=tolerance * float(found.abs().max()),
-            equal_nan=True,
-        ):
-            return ["its forward does not do the same each time that it is called"]
-    return []
+def _solver(optimizer: torch.optim.Optimizer) -> int:
+    if is_decoupled(optimizer, optimizer.param_groups[0]):
+        return _ADAMW
+    return SOLVERS[type(optimizer)]
 
 
 def _group_of(optimizer: torch.optim.Optimizer) -> dict[torch.Tensor, int]:

@@ -14,7 +14,8 @@ from torch import nn
 from linnet.engine import torch_engine
 from linnet.engine.native_engine import build
 from linnet.engine.placement import threads
-from linnet.engine.tracing import has_hooks, is_chain, trace
+from linnet.engine.signature import signature
+from linnet.engine.tracing import is_chain, trace
 from linnet.forks import is_forked
 
 
@@ -38,7 +39,7 @@ class Predictor:
     """
 
     def __init__(self, module: nn.Module, n_inputs: int):
-        self._signature = _signature(module)
+        self._signature = signature(module)
         floating = (p.dtype for p in module.parameters() if p.is_floating_point())
         self.dtype = next(floating, torch.float32)
         self._network: Any = None
@@ -67,7 +68,7 @@ class Predictor:
 
     def is_of(self, module: nn.Module) -> bool:
         """Whether the module still has the layers and the memory that this was made for."""
-        return _signature(module) == self._signature
+        return signature(module) == self._signature
 
     def __call__(self, module: nn.Module, X: np.ndarray) -> np.ndarray:
         """Return the outputs (N, K) as float64, for inputs (N, D).
@@ -126,29 +127,3 @@ def predict(module: nn.Module, X: torch.Tensor) -> torch.Tensor:
     if known.is_native:
         return torch.from_numpy(known(module, X.contiguous().numpy())).to(X.dtype)
     return torch_engine.predict(module, X)
-
-
-def _signature(module: nn.Module) -> list[Any]:
-    """Return all that a program is made of: kinds of layers, their knobs, hooks and memory.
-
-    Holds no layer and no hook, for what is kept for a module must not keep it alive.
-    """
-    found: list[Any] = []
-    layers = [module]
-    for layer in layers:
-        kind = type(layer)
-        found += (kind, has_hooks(layer))
-        # torch lists the names of a layer's knobs in its class.
-        knobs = [getattr(layer, name, None) for name in getattr(kind, "__constants__", ())]
-        found += [knob for knob in knobs if type(knob) in _KNOBS]
-        for tensor in (*layer._parameters.values(), *layer._buffers.values()):
-            if tensor is not None:
-                found += (tensor.data_ptr(), tensor.shape, tensor.stride())
-        if layer._modules:
-            children = [child for child in layer._modules.values() if child is not None]
-            found += map(id, children)
-            layers += [child for child in children if child not in layers]
-    return found
-
-
-_KNOBS = frozenset((int, float, str, bool, tuple))

@@ -29,6 +29,7 @@ ACTIVATIONS = (
     "hardtanh",
     "sin",
     "cos",
+    "celu",
 )
 CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
 
@@ -45,7 +46,11 @@ class Kind(IntEnum):
     DROPOUT = 6
     LAYER_NORM = 7
     BATCH_NORM = 8
+    RMS_NORM = 9
 
+
+# H of what a layer gives that is not known.
+UNKNOWN_HEIGHT = 0
 
 Node = tuple[int, int, int, int, int, int, int, float, float, float]
 
@@ -143,6 +148,11 @@ class Program:
         """Add a layer normalisation with its weight and bias (H,)."""
         at = self._add(Kind.LAYER_NORM, at, knobs=(eps,))
         return at if weight is None else self.scale(at, weight, bias)
+
+    def rms_norm(self, at: int, eps: float, weight: torch.Tensor | None) -> int:
+        """Add a division by the root mean square, with its weight (H,)."""
+        at = self._add(Kind.RMS_NORM, at, knobs=(eps,))
+        return at if weight is None else self.scale(at, weight, None)
 
     def batch_norm(self, at: int, layer: torch.nn.BatchNorm1d) -> int:
         """Add a batch normalisation with its running statistics, weight and bias (H,)."""

@@ -14,7 +14,8 @@ from torch import nn
 
 from linnet.data import Rows, Stream
 from linnet.engine.least_squares import FlatNetwork, NativeResiduals
-from linnet.engine.native_engine import loss_tuple, why_not
+from linnet.engine.native_engine import loss_tuple
+from linnet.engine.reasons import why_not
 from linnet.engine.torch_engine import TorchEngine, is_finite
 from linnet.history import EpochResult
 from linnet.losses import Loss

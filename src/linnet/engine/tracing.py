@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import fx, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from linnet.engine.layers import FUNCTIONS, LAYERS, METHODS, add_layer
-from linnet.engine.program import Program, Unknown
+from linnet.engine.program import UNKNOWN_HEIGHT, Kind, Program, Unknown
 
 
 def trace(module: nn.Module, n_inputs: int) -> tuple[Program | None, list[str]]:
@@ -41,6 +42,9 @@ def trace(module: nn.Module, n_inputs: int) -> tuple[Program | None, list[str]]:
     hooked = [name or "the module" for name, m in module.named_modules() if has_hooks(m)]
     if hooked:
         return None, [f"{name}: has hooks, which only PyTorch calls" for name in hooked]
+    replaced = [name or "the module" for name, m in module.named_modules() if "forward" in vars(m)]
+    if replaced:
+        return None, [f"{name}: its forward was replaced" for name in replaced]
     modes = {m: m.training for m in module.modules()}
     try:
         module.train()
@@ -63,10 +67,17 @@ def trace(module: nn.Module, n_inputs: int) -> tuple[Program | None, list[str]]:
             m.training = mode
     if faults:
         return None, faults
-    if others or training.nodes != evaluating.nodes:
+    if others or training.nodes != evaluating.nodes or not _same(training, evaluating):
         return None, ["the module does other things in training than in evaluation"]
     training.prune()
+    if len(training.counters) > sum(node[0] == Kind.BATCH_NORM for node in training.nodes):
+        return None, ["a batch normalisation does not lead to the output"]
     return training, []
+
+
+def _same(a: Program, b: Program) -> bool:
+    """Whether two programs read the same tensors."""
+    return list(map(id, a.parameters)) == list(map(id, b.parameters))
 
 
 def is_chain(module: nn.Module) -> bool:
@@ -86,6 +97,7 @@ def has_hooks(module: nn.Module) -> bool:
         or module._forward_pre_hooks
         or module._backward_hooks
         or module._backward_pre_hooks
+        or nn.modules.module._has_any_global_hook()
     )
 
 
@@ -100,6 +112,7 @@ def _chain(program: Program, place: str, chain: nn.Module, at: int, faults: list
             at = add_layer(program, layer, at)
         except Unknown as fault:
             faults.append(f"{where}: {fault}")
+            at = program.value(UNKNOWN_HEIGHT)
     return at
 
 
@@ -123,6 +136,18 @@ class _Leaf(nn.Module):
         return tracer.create_proxy("call_module", self.__dict__["_place"], (x,), {})
 
 
+class _Watch(TorchDispatchMode):
+    """Refuses arithmetic on tensors while a module is traced.
+
+    The placeholder is no tensor, so whatever reaches this is done beside the layers: a weight that
+    is computed from another, a random number, a buffer that counts.
+    """
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.__name__.partition(".")[0]
+        raise Unknown(f"its forward computes with its own tensors ({name})")
+
+
 class _Tracer(fx.Tracer):
     """Follows a placeholder through a twin of a module.
 
@@ -138,6 +163,12 @@ class _Tracer(fx.Tracer):
         self.layers: dict[str, nn.Module] = {}
         self.tensors: dict[str, torch.Tensor] = {}
         self.is_training = is_training
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        # Gradients do not flow so in a part under torch.no_grad, nor in an autograd.Function.
+        if not torch.is_grad_enabled():
+            raise Unknown("a part of its forward has no gradients, or gradients of its own")
+        return super().create_node(*args, **kwargs)
 
     def create_arg(self, a: Any) -> Any:
         if not isinstance(a, torch.Tensor):
@@ -157,6 +188,8 @@ class _Tracer(fx.Tracer):
         else:
             twin = object.__new__(type(module))
             twin.__dict__.update(module.__dict__)
+            twin.__dict__["_buffers"] = dict(module._buffers)
+            twin.__dict__["_parameters"] = dict(module._parameters)
             twin.__dict__["_modules"] = {
                 name: None
                 if child is None
@@ -169,8 +202,13 @@ class _Tracer(fx.Tracer):
 
 def _traced(module: nn.Module, n_inputs: int) -> tuple[Program, list[str]]:
     tracer = _Tracer(module.training)
-    twin = tracer.twin(module, "", {})
-    outputs = twin(tracer.create_proxy("placeholder", "x", (), {}))
+    known: dict[nn.Module, nn.Module] = {}
+    twin = tracer.twin(module, "", known)
+    with torch.enable_grad(), _Watch():
+        outputs = twin(tracer.create_proxy("placeholder", "x", (), {}))
+    for original, copied in known.items():
+        if not isinstance(copied, _Leaf) and _attributes(copied) != _attributes(original):
+            raise Unknown(f"the forward of {type(original).__name__} changes its attributes")
     if not isinstance(outputs, fx.Proxy):
         return Program([n_inputs]), ["the module returns something other than one tensor"]
     translation = _Translation(tracer, n_inputs)
@@ -182,6 +220,13 @@ def _traced(module: nn.Module, n_inputs: int) -> tuple[Program, list[str]]:
         except Unknown as fault:
             translation.faults.append(f"the output: {fault}")
     return translation.program, translation.faults
+
+
+def _attributes(module: nn.Module) -> dict[str, int]:
+    """Return which objects a module holds, apart from its layers."""
+    held = {**module.__dict__, **module._buffers, **module._parameters}
+    left_out = ("_modules", "_buffers", "_parameters")
+    return {name: id(value) for name, value in held.items() if name not in left_out}
 
 
 class _Translation:
@@ -210,8 +255,7 @@ class _Translation:
         except Unknown as fault:
             place = node.target if node.op == "call_module" else node.name
             self.faults.append(f"{place}: {fault}")
-            # What follows is not to be told once more.
-            self.values[node] = self.program.value(1)
+            self.values[node] = self.program.value(UNKNOWN_HEIGHT)
 
     def value(self, given: Any) -> int:
         """Return the number of the value that a node of the graph gives."""
@@ -226,6 +270,8 @@ class _Translation:
         name = getattr(
             function, "__name__", f".{function}()" if isinstance(function, str) else "it"
         )
+        if UNKNOWN_HEIGHT in self._heights(node):
+            return self.program.value(UNKNOWN_HEIGHT)  # whether it fits cannot be told
         if function in FUNCTIONS:
             first = node.args[0] if node.args else node.kwargs.get("input")
             arguments = [self._constant(a) for a in node.args[1:]]
@@ -241,6 +287,11 @@ class _Translation:
         if function in ("flatten", torch.flatten, "view", "reshape", torch.reshape):
             return self._same_shape(node)
         raise Unknown(f"{name} is not known to the native engine")
+
+    def _heights(self, node: fx.Node) -> list[int]:
+        return [
+            self.program.heights[self.values[n]] for n in node.all_input_nodes if n in self.values
+        ]
 
     def _constant(self, given: Any) -> Any:
         if not isinstance(given, fx.Node):
@@ -282,9 +333,12 @@ class _Translation:
 
     def _same_shape(self, node: fx.Node) -> int:
         """A view of (B, H) as (B, H) is the value itself."""
-        at, shape = self.value(node.args[0]), list(node.args[1:])
+        at = self.value(node.args[0] if node.args else node.kwargs.get("input"))
+        shape = list(node.args[1:])
         if node.target in ("flatten", torch.flatten):
-            if shape in ([1], [1, -1]) and not node.kwargs:
+            given = {**dict(zip(("start_dim", "end_dim"), shape, strict=False)), **node.kwargs}
+            given.pop("input", None)
+            if given in ({"start_dim": 1}, {"start_dim": 1, "end_dim": -1}):
                 return at
         else:
             if len(shape) == 1 and isinstance(shape[0], tuple | list):
