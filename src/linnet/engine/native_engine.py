@@ -80,6 +80,8 @@ class NativeEngine:
         self._classes = _class_weights(self.loss, self.rows)
         self._states: list[tuple[torch.Tensor, dict[str, Any], list[str]]] = []
         self._moments: list[torch.Tensor] = []  # those that the network knows
+        self._counts: list[float] = []  # steps done when the state was handed over
+        self._n_steps = 0  # since then
         self._made_for = self._what_is_trained()
 
     def epoch(
@@ -107,6 +109,7 @@ class NativeEngine:
             min(deadline - time.monotonic(), 1e9),
         )
         self._threads.took(time.perf_counter() - started)
+        self._n_steps += n_steps
         if before is not None and n_steps < len(groups):
             self._set_back(*before, n_steps)
         self._network.raise_interruption()
@@ -119,7 +122,9 @@ class NativeEngine:
         What can be taken over without a new engine, such as other moments, is.
         """
         assert isinstance(self.rows, Rows)
-        self._states = []  # handed over anew, for a count may have been changed in place
+        counts = [state["step"].item() for _, state, _ in self._states if "step" in state]
+        if counts != [count + self._n_steps for count in self._counts]:
+            self._states = []  # handed over anew, for a count was changed in place
         self._classes = _class_weights(self.loss, self.rows)
         return self._what_is_trained() != self._made_for
 
@@ -189,7 +194,7 @@ class NativeEngine:
             for parameter, state, names in self._states
         ):
             return
-        self._states, self._moments = [], []
+        self._states, self._moments, self._counts, self._n_steps = [], [], [], 0
         self._network.clear_states()
         for number, parameter in enumerate(self._parameters):
             if not self._trained[number]:
@@ -205,6 +210,7 @@ class NativeEngine:
             arrays += [None] * (3 - len(arrays))
             self._network.set_state(number, *arrays, n_steps, count)
             self._states.append((parameter, state, names))
+            self._counts += [n_steps] if count is not None else []
             self._moments += tensors
 
 
