@@ -1,5 +1,7 @@
 """What an ensemble chooses from the size of a table, and the rates of a member's layers."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from linnet import EnsembleClassifier, EnsembleRegressor, losses
 from linnet.engine.prediction import predictor
 from linnet.ensemble.members import Plan, build, held_out_rows, parameter_shapes
-from linnet.ensemble.settings import choose
+from linnet.ensemble.settings import Settings, choose
 from linnet.network import FeatureScale
 
 
@@ -107,3 +109,13 @@ def test_a_wave_of_one_input_is_followed():
     wave = np.sin(5 * X[:, 0]) / (1 + X[:, 0] ** 2)
     model = EnsembleRegressor(4, random_state=0).fit(X, wave + 0.1 * rng.normal(size=600))
     assert np.sqrt(np.mean((model.predict(X) - wave) ** 2)) < 0.08
+
+
+def test_what_is_given_is_never_chosen_otherwise():
+    for field in fields(Settings):
+        default = getattr(Settings(), field.name)
+        value = {str: "relu", tuple: (7,), int: 3, float: 0.25}[type(default)]
+        for n_rows, n_inputs in [(20, 1), (1_000, 2), (1_000_000, 30), (100, 1_000)]:
+            for is_classes in (False, True):
+                chosen = choose(n_rows, n_inputs, 1, is_classes=is_classes, **{field.name: value})
+                assert getattr(chosen, field.name) == value, field.name

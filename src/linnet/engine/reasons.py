@@ -16,6 +16,7 @@ from linnet.data import Rows, Stream
 from linnet.engine.native_engine import LOSSES, SOLVERS, build, ignores, is_decoupled
 from linnet.engine.placement import threads
 from linnet.engine.program import Program
+from linnet.engine.torch_engine import seeded
 from linnet.engine.tracing import has_hooks, is_chain, trace
 from linnet.losses import Loss
 
@@ -149,8 +150,10 @@ def _trace_faults(module: nn.Module, program: Program, X: torch.Tensor) -> list[
     found = torch.empty(len(x), program.heights[program.output], dtype=x.dtype)
     network.predict(x.numpy(), found.numpy(), 1)
     tolerance = 1e-9 if x.dtype == torch.float64 else 1e-3
-    for _ in range(2):
-        expected = _predict_with(module, weights, x)
+    for seed in range(2):
+        # Whatever a forward draws, torch's generator is left as found.
+        with seeded(seed, x.device):
+            expected = _predict_with(module, weights, x)
         if expected.shape != found.shape or not torch.allclose(
             expected,
             found,

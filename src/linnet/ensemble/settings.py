@@ -151,7 +151,7 @@ def choose(
     if "n_frequencies" not in chosen:
         affordable = _MOST_EMBEDDED // n_inputs - 1
         settings = replace(settings, n_frequencies=max(0, min(settings.n_frequencies, affordable)))
-    if n_inputs <= _FEW_INPUTS:
+    if n_inputs <= _FEW_INPUTS and "frequency_scale" not in chosen:
         settings = replace(settings, frequency_scale=_SCALE_OF_FEW)
     return settings
 

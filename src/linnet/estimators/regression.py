@@ -13,6 +13,7 @@ from torch import nn
 from linnet import losses
 from linnet.engine.placement import threads
 from linnet.engine.prediction import predict as predict_rows
+from linnet.engine.torch_engine import seeded
 from linnet.error_bars import ErrorBars, HeldOutErrors
 from linnet.estimators.fitting import NetworkEstimator, Target
 from linnet.estimators.intervals import Intervals
@@ -100,7 +101,8 @@ class NetworkRegressor(Intervals, Regression):
         inputs, y, weight = validation
         if inputs is None:
             return
-        outputs = predict_rows(module, torch.from_numpy(inputs)).double()
+        with seeded(0, torch.device("cpu")):  # a module may draw random numbers in evaluation too
+            outputs = predict_rows(module, torch.from_numpy(inputs)).double()
         predicted = loss.link(outputs).numpy()
         errors = target.encode(y, "y_val") - predicted
         held_out = HeldOutErrors(inputs, predicted, errors, np.arange(len(y)), weight)

@@ -178,7 +178,8 @@ class TuningRecord:
             ``mean_test_score`` and ``split0_test_score`` and so on are losses with a minus, so that
             greater is better; NaN where a candidate was not tried. ``n_resources`` counts folds.
         """
-        n_folds = max(self.folds, default=0)
+        # The winner is trained on all folds for the final model, however far the search came.
+        n_folds = max((t.fold + 1 for c in self.candidates for t in c.finished), default=0)
         scores = np.full((len(self.candidates), n_folds), np.nan)
         for i, candidate in enumerate(self.candidates):
             for trial in candidate.finished:
