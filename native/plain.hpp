@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+#include <vector>
 
 #include "kernels.hpp"
 
@@ -30,6 +32,44 @@ double outer(const T* g, Index O, const T* x, Index I, Index C, Index B, Index o
   double sum = 0;
   for (Index b = 0; b < B; ++b) sum += at(g, O, C, o, b) * at(x, I, C, i, b);
   return sum;
+}
+
+// One column x (H) to mean 0 (where `centred`) and mean square 1; returns 1 / sqrt(variance + eps).
+inline double normalize(std::vector<double>& x, double eps, bool centred) {
+  double mean = 0, square = 0;
+  for (double v : x) mean += centred ? v / double(x.size()) : 0;
+  for (double& v : x) square += (v -= mean) * v / double(x.size());
+  const double inverse = 1 / std::sqrt(square + eps);
+  for (double& v : x) v *= inverse;
+  return inverse;
+}
+// The gradient by x, of one column, from that by its normalised values `out`.
+inline std::vector<double> normalize_backward(const std::vector<double>& g, const std::vector<double>& out,
+                                              double inverse, bool centred) {
+  double mean = 0, along = 0;
+  const double n = double(g.size());
+  for (std::size_t h = 0; h < g.size(); ++h) mean += centred ? g[h] / n : 0, along += g[h] * out[h] / n;
+  std::vector<double> dx(g.size());
+  for (std::size_t h = 0; h < g.size(); ++h) dx[h] = inverse * (g[h] - mean - out[h] * along);
+  return dx;
+}
+
+// Threefry-2x32 of 13 rounds (Salmon et al. 2011): the two words for a counter and a key.
+inline std::pair<std::uint32_t, std::uint32_t> threefry(std::uint32_t x0, std::uint32_t x1,
+                                                        std::uint64_t key) {
+  const std::uint32_t k0 = std::uint32_t(key), k1 = std::uint32_t(key >> 32);
+  const std::uint32_t keys[] = {k0, k1, 0x1BD11BDAu ^ k0 ^ k1};
+  const int turns[] = {13, 15, 26, 6, 17, 29, 16, 24};
+  x0 += keys[0], x1 += keys[1];
+  for (int round = 0; round < 13; ++round) {
+    x0 += x1;
+    x1 = (x1 << turns[round % 8] | x1 >> (32 - turns[round % 8])) ^ x0;
+    if (round % 4 == 3) {
+      const std::uint32_t part = std::uint32_t(round / 4 + 1);
+      x0 += keys[part % 3], x1 += keys[(part + 1) % 3] + part;
+    }
+  }
+  return {x0, x1};
 }
 
 inline double expm1_below(double z, double alpha) { return z > 0 ? z : alpha * std::expm1(z); }

@@ -9,6 +9,7 @@
 #include "dispatch.hpp"
 #include "least_squares_tests.hpp"
 #include "plain.hpp"
+#include "row_tests.hpp"
 #include "step_tests.hpp"
 
 using namespace linnet;
@@ -180,6 +181,10 @@ void test_all(const std::string& level, int repeats) {
     test_multiply(k);
     test_outer(k);
     test_spread(k);
+    test_gather_and_scale(k);
+    test_mask(k);
+    test_normalize(k);
+    test_normalize_rows(k);
     test_activations(k);
     test_losses(k);
     test_updates(k);
