@@ -50,8 +50,7 @@ def test_nine_tenths_of_new_rows_lie_inside_over_all_problems():
 @pytest.mark.parametrize("n_rows", [60, 200, 600, 2000])
 def test_nine_tenths_of_new_rows_lie_inside_at_each_size(n_rows):
     shares = coverages([(problem, n_rows, seed) for problem in PROBLEMS for seed in range(5)])
-    # 0.8797 was measured with 60 rows.
-    assert (0.87 if n_rows == 60 else 0.88) < shares.mean() < 0.92
+    assert 0.88 < shares.mean() < 0.92
     assert shares.min() > 0.7
 
 
@@ -59,9 +58,7 @@ def test_nine_tenths_of_new_rows_lie_inside_at_each_size(n_rows):
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.95, 0.99])
 def test_other_coverages_hold_too(coverage):
     cases = [(problem, 500, seed) for problem in PROBLEMS for seed in range(2)]
-    # The middle half is held too carefully: 0.545 was measured.
-    error = 0.06 if coverage == 0.5 else 0.03
-    assert coverages(cases, coverage).mean() == pytest.approx(coverage, abs=error)
+    assert coverages(cases, coverage).mean() == pytest.approx(coverage, abs=0.03)
 
 
 @pytest.mark.parametrize("problem", ["heteroscedastic", "two_levels"])
@@ -69,13 +66,12 @@ def test_rows_of_little_and_of_much_noise_are_inside_as_often(problem):
     model, (X, y, scale) = fitted(problem, 1000, 0)
     inside = share_inside(model.predict_interval(X), y)
     quiet = scale < scale.mean()
-    # A smooth network of the variance is too careful beside a jump of the noise.
-    assert 0.84 < inside[quiet].mean() < (0.996 if problem == "two_levels" else 0.98)
+    assert 0.84 < inside[quiet].mean() < 0.98
     assert 0.84 < inside[~quiet].mean() < 0.96
     # Without its network of the variance, one width for all rows fails that.
     model.error_bars_.belief.fill_(0.0)
     inside = share_inside(model.predict_interval(X), y)
-    assert inside[~quiet].mean() < 0.84 or inside[quiet].mean() > 0.998
+    assert inside[~quiet].mean() < 0.84 or inside[quiet].mean() > 0.98
 
 
 @pytest.mark.slow
@@ -87,8 +83,9 @@ def test_conditional_coverage_over_many_seeds(problem):
         inside, quiet = share_inside(model.predict_interval(X), y), scale < scale.mean()
         halves.append([inside[quiet].mean(), inside[~quiet].mean()])
     quiet, loud = np.mean(halves, axis=0)
-    assert 0.86 < quiet < (0.996 if problem == "two_levels" else 0.96)
-    assert 0.84 < loud < 0.94
+    # A smooth network of the variance is too careful beside a jump of the noise.
+    assert 0.86 < quiet < (0.98 if problem == "two_levels" else 0.96)
+    assert 0.86 < loud < 0.94
 
 
 def test_the_ends_of_a_skewed_error_are_exceeded_as_often():

@@ -16,7 +16,10 @@ How errors vary over the inputs is told by two things: a small network that lear
 the variance v(x) of a member's errors (Nix and Weigend 1994), out of fold as well, and the spread
 s(x) of the members, which knows where they were never trained:
 
-    sigma²(x) = (1 - w) c v(x) + b s²(x),    b E s² = w c E v,  b <= 1                  (2)
+    sigma²(x) = max(c v(x), b s²(x)),    b V = c E v / 4,  b <= 1                       (2)
+
+so that the spread counts where it is more than twice as great as usual. Added up, both would count
+what the mean of the members takes away, and rows of little noise would be held too carefully.
 
 Intervals are conformal (Vovk et al. 2005; Lei et al. 2018, section 5.2 for the local scale; Barber
 et al. 2021 for out-of-fold errors): quantiles of the scores ``e_1 / sqrt(v)``, times sigma.
@@ -94,8 +97,9 @@ _ROWS_SEEN, _MOST_EPOCHS = 400_000, 100
 _GREATEST_ERROR = 5.0
 # How much of the network's logarithm is believed; the rest is the constant's.
 _BELIEFS = (0.0, 0.25, 0.5, 0.75, 1.0)
-# The greatest share of the spread in the variance of a typical row.
-_MOST_SPREAD = 0.5
+# What a usual spread comes to, as a share of the variance of a typical row: it counts where it is
+# more than twice as great as usual.
+_USUAL_SPREAD = 0.25
 _MOST_SCORES = 4_000
 
 
@@ -120,7 +124,7 @@ class ErrorBars(nn.Module):
     bounds : Tensor of shape (2, K)
         Least and greatest logarithm of the networks for rows held out.
     own, of_spread : Tensor of shape (K,)
-        Factors (1 - w) c and b of eq. 2.
+        Factors c and b of eq. 2.
     scores : Tensor of shape (Q, K)
         Sorted errors over their standard deviation.
     interrupted : bool
@@ -166,7 +170,7 @@ class ErrorBars(nn.Module):
             # The mean of the variances, not of their logarithms, is as great as the variance of
             # one network, with which the scores were made.
             variance = variance * torch.exp(self.belief * bounded).mean(dim=0)
-        return torch.sqrt(self.own * variance + self.of_spread * spread.double() ** 2)
+        return torch.sqrt(torch.maximum(self.own * variance, self.of_spread * spread.double() ** 2))
 
     def standard_deviation(self, sigma: torch.Tensor) -> torch.Tensor:
         """Return the standard deviation of the error (N, K) for the local scale."""
@@ -267,12 +271,11 @@ class ErrorBars(nn.Module):
         bars.scores = torch.from_numpy(_thinned(scores, held_out.weight))
         gain = 1 - (1 - 1 / n_members) * variance_of_members / np.maximum(square, 1e-300)
         typical = gain * _mean(variance, held_out.weight)
-        # A single member has no spread.
-        most = _MOST_SPREAD if n_members > 1 else 0.0
-        share = np.minimum(most, variance_of_members / np.maximum(typical, 1e-300))
-        bars.own = torch.from_numpy((1 - share) * gain)
-        b = share * typical / np.maximum(variance_of_members, 1e-300)
-        bars.of_spread = torch.from_numpy(np.where(variance_of_members > 0, b, 0.0))
+        b = np.minimum(1.0, _USUAL_SPREAD * typical / np.maximum(variance_of_members, 1e-300))
+        # A single member has no spread, and with no row held out twice nothing is known of it.
+        knows_spread = (n_members > 1) & (variance_of_members > 0)
+        bars.own = torch.from_numpy(gain)
+        bars.of_spread = torch.from_numpy(np.where(knows_spread, b, 0.0))
         return bars.eval()
 
 
