@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field, fields
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from linnet import criteria
+from linnet import criteria, json_record
 
 
 class Outcome(Enum):
@@ -296,10 +294,7 @@ class History:
         OSError
             If the file cannot be written.
         """
-        text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
-        if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
-        return text
+        return json_record.write(self.to_dict(), path)
 
     @classmethod
     def from_json(cls, source: str | os.PathLike[str]) -> History:
@@ -321,13 +316,7 @@ class History:
         OSError
             If the file cannot be read.
         """
-        is_text = isinstance(source, str) and source.lstrip().startswith("{")
-        try:
-            text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
-            record = json.loads(text)
-        except (ValueError, RecursionError) as problem:  # not UTF-8, not JSON, or nested too deep
-            raise ValueError(_no_history(f"it is not JSON: {problem}")) from problem
-        return cls.from_dict(record)
+        return cls.from_dict(json_record.read(source, _no_history))
 
 
 @dataclass(frozen=True)

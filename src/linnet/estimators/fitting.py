@@ -26,6 +26,7 @@ from linnet.engine.prediction import predict as predict_rows
 from linnet.engine.prediction import predictor
 from linnet.engine.torch_engine import seeded
 from linnet.estimators.automatic import choose_solver
+from linnet.estimators.fitted import Fitted
 from linnet.estimators.inputs import (
     check_lengths,
     read_inputs,
@@ -33,6 +34,7 @@ from linnet.estimators.inputs import (
     split_rows,
     take,
 )
+from linnet.estimators.optimization import make_optimizer, make_schedule, patience_of
 from linnet.estimators.parameters import (
     CONSTRAINTS,
     check_names,
@@ -40,7 +42,7 @@ from linnet.estimators.parameters import (
     check_same_network,
     has_new_rates,
 )
-from linnet.estimators.schedules import STEPPED_PER_BATCH, make_scheduler
+from linnet.estimators.schedules import STEPPED_PER_BATCH
 from linnet.estimators.scores import Scorer
 from linnet.estimators.targets import ClassTarget, RegressionTarget, plain_array
 from linnet.history import History, Outcome
@@ -50,7 +52,7 @@ from linnet.training import TrainingState, draw_seed, train
 Target = RegressionTarget | ClassTarget
 
 
-class NetworkEstimator(BaseEstimator):
+class NetworkEstimator(Fitted, BaseEstimator):
     """What MLPRegressor, MLPClassifier, ModuleRegressor and ModuleClassifier share.
 
     A subclass says how y is read (`_read_target`, `_fit_target`), which loss and which module it
@@ -71,8 +73,6 @@ class NetworkEstimator(BaseEstimator):
         except TypeError as fault:
             raise ValueError(f"Invalid parameter: {fault}") from None  # scikit-learn's type
         return super().set_params(**parameters)
-
-    _validation_scores: list[float] | None = None
 
     # What a subclass says -------------------------------------------------------------------
 
@@ -223,8 +223,8 @@ class NetworkEstimator(BaseEstimator):
         batch_size = self._batch_size(solver, len(y))
         optimizer, scheduler = state.optimizer, state.scheduler
         if optimizer is None or has_new_rates(self):
-            optimizer = self._make_optimizer(solver, module, batch_size, weight)
-            scheduler = self._make_scheduler(solver, schedule, optimizer, len(y), batch_size)
+            optimizer = make_optimizer(self, solver, module, batch_size, weight)
+            scheduler = make_schedule(self, solver, schedule, optimizer, len(y), batch_size)
             state.optimizer, state.scheduler = optimizer, scheduler
         is_least_squares = isinstance(optimizer, solvers.LevenbergMarquardt)
         inputs_val, scores, keep_score = None, None, None
@@ -249,7 +249,7 @@ class NetworkEstimator(BaseEstimator):
             shuffle=self.shuffle,
             # It stops by its own criteria, and by validation rows as soon as they get worse.
             tol=0.0 if is_least_squares else self.tol,
-            patience=None if partial or (is_least_squares and X_val is None) else self._patience(),
+            patience=None if partial or (is_least_squares and X_val is None) else patience_of(self),
             clip_grad_norm=self.clip_grad_norm,
             max_time=self.max_time,
             random_state=generator,
@@ -404,66 +404,6 @@ class NetworkEstimator(BaseEstimator):
             )
         return min(int(self.batch_size), n_rows)
 
-    def _patience(self) -> int | None:
-        if math.isinf(self.n_iter_no_change):
-            return None
-        # With "adaptive" the rate is lowered after n_iter_no_change stale epochs; only when it
-        # cannot be lowered any further does the training end.
-        return int(self.n_iter_no_change) + (self.learning_rate == "adaptive")
-
-    def _make_optimizer(
-        self, solver: Any, module: nn.Module, batch_size: int, weight: np.ndarray | None
-    ) -> torch.optim.Optimizer:
-        trained = [p for p in module.parameters() if p.requires_grad]
-        if not trained:
-            raise ValueError(
-                "The module has no parameters to train. Give one with layers such as nn.Linear, "
-                "and with requires_grad=True."
-            )
-        if not isinstance(solver, str):
-            return solvers.make(solver, trained)
-        # scikit-learn's penalty is alpha / 2 * sum(w**2) / (rows of a batch), and a row of
-        # weight 2 counts as two rows. AdamW's is its own.
-        rows_of_batch = batch_size * (1.0 if weight is None else float(weight.mean()))
-        decay = float(self.alpha) / (1.0 if solver == "adamw" else rows_of_batch)
-        if solvers.takes_all_rows(solver):
-            return solvers.make(solver, trained, weight_decay=decay)
-        weights = [p for p in trained if p.ndim > 1]
-        others = [p for p in trained if p.ndim <= 1]  # biases are not penalised
-        groups = [
-            {"params": parameters, "weight_decay": strength}
-            for parameters, strength in ((weights, decay), (others, 0.0))
-            if parameters
-        ]
-        options: dict[str, Any] = {"lr": float(self.learning_rate_init)}
-        if solver == "sgd":
-            options["momentum"] = float(self.momentum)
-            options["nesterov"] = bool(self.nesterovs_momentum and self.momentum > 0)
-        elif solver in ("adam", "adamw", "nadam", "radam"):
-            options["betas"] = (float(self.beta_1), float(self.beta_2))
-            options["eps"] = float(self.epsilon)
-        return solvers.make(solver, groups, **options)
-
-    def _make_scheduler(
-        self,
-        solver: Any,
-        name: str,
-        optimizer: torch.optim.Optimizer,
-        n_rows: int,
-        batch_size: int,
-    ):
-        if solvers.takes_all_rows(solver) or (solver == "adam" and name == "invscaling"):
-            name = "constant"  # scikit-learn's schedules are for sgd; Adam would come to a halt
-        return make_scheduler(
-            name,
-            optimizer,
-            n_rows=n_rows,
-            n_steps=self.max_iter * math.ceil(n_rows / batch_size),
-            power_t=self.power_t,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-        )
-
     def _warn_if_unfinished(self) -> None:
         """Say, as scikit-learn does, that the loss was still falling at the last epoch."""
         history = self.history_
@@ -491,64 +431,6 @@ class NetworkEstimator(BaseEstimator):
         predict = predictor(self.module_, self.columns_.n_features)
         encoded = encode(self.columns_, X, predict.dtype)
         return torch.from_numpy(predict(self.module_, encoded))
-
-    @property
-    def loss_curve_(self) -> list[float]:
-        """Training loss of each epoch."""
-        return self._fitted_history("loss_curve_").train_loss.tolist()
-
-    @property
-    def validation_loss_curve_(self) -> list[float] | None:
-        """Validation loss after each epoch; None without validation rows."""
-        history = self._fitted_history("validation_loss_curve_")
-        return history.validation_loss.tolist() if history.has_validation else None
-
-    @property
-    def loss_(self) -> float:
-        """Training loss of the last epoch."""
-        return float(self._fitted_history("loss_").train_loss[-1])
-
-    @property
-    def validation_scores_(self) -> list[float] | None:
-        """R² or accuracy of the validation rows after each epoch; None without such rows."""
-        self._fitted_history("validation_scores_")
-        return self._validation_scores
-
-    @property
-    def best_validation_score_(self) -> float | None:
-        """Score of the validation rows with the weights kept, those of the best epoch."""
-        history, scores = self._fitted_history("best_validation_score_"), self.validation_scores_
-        if not scores or history.best_epoch is None:
-            return None
-        # Epochs of an earlier fit may have been without validation rows.
-        return scores[history.best_epoch - history.n_epochs]
-
-    @property
-    def best_loss_(self) -> float:
-        """Least validation loss; without validation rows, the least training loss."""
-        return self._fitted_history("best_loss_").best_loss
-
-    @property
-    def n_iter_(self) -> int:
-        """Number of epochs trained."""
-        return self._fitted_history("n_iter_").n_epochs
-
-    @property
-    def t_(self) -> int:
-        """Number of rows seen in training, each as often as it was seen."""
-        history = self._fitted_history("t_")
-        return history.n_epochs * history.n_rows
-
-    @property
-    def n_outputs_(self) -> int:
-        """Number of outputs of the network."""
-        self._fitted_history("n_outputs_")
-        return self.target_.n_outputs
-
-    def _fitted_history(self, name: str) -> History:
-        if "history_" not in vars(self):
-            raise AttributeError(f"{type(self).__name__} has no {name} yet: call fit first.")
-        return self.history_
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the fitted estimator to one file, ``*.linnet``; see `linnet.save`."""

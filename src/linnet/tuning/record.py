@@ -5,15 +5,15 @@ Letters: E epochs.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from linnet import json_record
 
 FORMAT_VERSION = 1
 
@@ -276,10 +276,7 @@ class TuningRecord:
         OSError
             If the file cannot be written.
         """
-        text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
-        if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
-        return text
+        return json_record.write(self.to_dict(), path)
 
     @classmethod
     def from_json(cls, source: str | os.PathLike[str]) -> TuningRecord:
@@ -297,13 +294,7 @@ class TuningRecord:
         OSError
             If the file cannot be read.
         """
-        is_text = isinstance(source, str) and source.lstrip().startswith("{")
-        try:
-            text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
-            record = json.loads(text)
-        except (ValueError, RecursionError) as problem:
-            raise ValueError(_no_record(f"it is not JSON: {problem}")) from problem
-        return cls.from_dict(record)
+        return cls.from_dict(json_record.read(source, _no_record))
 
 
 def _candidate(record: dict[str, Any]) -> Candidate:

@@ -1,0 +1,99 @@
+"""Optimizer, schedule and patience of an estimator's parameters, which are scikit-learn's.
+
+Letters: N rows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from linnet import solvers
+from linnet.estimators.schedules import make_scheduler
+
+
+def patience_of(estimator: Any) -> int | None:
+    """Return the epochs without an improvement after which training stops; None for never."""
+    if math.isinf(estimator.n_iter_no_change):
+        return None
+    # With "adaptive" the rate is lowered after n_iter_no_change stale epochs; only when it cannot
+    # be lowered any further does the training end.
+    return int(estimator.n_iter_no_change) + (estimator.learning_rate == "adaptive")
+
+
+def make_optimizer(
+    estimator: Any, solver: Any, module: nn.Module, batch_size: int, weight: np.ndarray | None
+) -> torch.optim.Optimizer:
+    """Return the optimizer of the module's parameters.
+
+    Parameters
+    ----------
+    estimator : NetworkEstimator
+        Has rates, decays and momenta.
+    solver : str or callable
+        That of the estimator, or the one chosen for it.
+    module : torch.nn.Module
+    batch_size : int
+        Rows of a step.
+    weight : ndarray of shape (N,) or None
+
+    Raises
+    ------
+    ValueError
+        If the module has nothing to train.
+    """
+    trained = [p for p in module.parameters() if p.requires_grad]
+    if not trained:
+        raise ValueError(
+            "The module has no parameters to train. Give one with layers such as nn.Linear, and "
+            "with requires_grad=True."
+        )
+    if not isinstance(solver, str):
+        return solvers.make(solver, trained)
+    # scikit-learn's penalty is alpha / 2 * sum(w**2) / (rows of a batch), and a row of weight 2
+    # counts as two rows. AdamW's is its own.
+    rows_of_batch = batch_size * (1.0 if weight is None else float(weight.mean()))
+    decay = float(estimator.alpha) / (1.0 if solver == "adamw" else rows_of_batch)
+    if solvers.takes_all_rows(solver):
+        return solvers.make(solver, trained, weight_decay=decay)
+    weights = [p for p in trained if p.ndim > 1]
+    others = [p for p in trained if p.ndim <= 1]  # biases are not penalised
+    groups = [
+        {"params": parameters, "weight_decay": strength}
+        for parameters, strength in ((weights, decay), (others, 0.0))
+        if parameters
+    ]
+    options: dict[str, Any] = {"lr": float(estimator.learning_rate_init)}
+    if solver == "sgd":
+        options["momentum"] = float(estimator.momentum)
+        options["nesterov"] = bool(estimator.nesterovs_momentum and estimator.momentum > 0)
+    elif solver in ("adam", "adamw", "nadam", "radam"):
+        options["betas"] = (float(estimator.beta_1), float(estimator.beta_2))
+        options["eps"] = float(estimator.epsilon)
+    return solvers.make(solver, groups, **options)
+
+
+def make_schedule(
+    estimator: Any,
+    solver: Any,
+    name: str,
+    optimizer: torch.optim.Optimizer,
+    n_rows: int,
+    batch_size: int,
+) -> Any:
+    """Return the scheduler of that name for an estimator's optimizer; None for a constant rate."""
+    if solvers.takes_all_rows(solver) or (solver == "adam" and name == "invscaling"):
+        name = "constant"  # scikit-learn's schedules are for sgd; Adam would come to a halt
+    return make_scheduler(
+        name,
+        optimizer,
+        n_rows=n_rows,
+        n_steps=estimator.max_iter * math.ceil(n_rows / batch_size),
+        power_t=estimator.power_t,
+        tol=estimator.tol,
+        n_iter_no_change=estimator.n_iter_no_change,
+    )
