@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -39,8 +41,10 @@ class Crew:
         self._numbers: Iterator[int] = iter(range(n_pieces))
         self._found: list[Any] = [None] * n_pieces
         self._n_threads = min(n_threads, n_pieces)
+        self._n_left = n_pieces
         self._lock = threading.Lock()
         self._at_work: set[int] = set()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._fault: BaseException | None = None
         self._stopped = False
         self.interrupted = False
@@ -83,13 +87,17 @@ class Crew:
             except KeyboardInterrupt:
                 self.interrupted = True
                 self._stop()
-            while any(thread.is_alive() for thread in threads):
+            # Not Thread.join: where Ctrl-C interrupts it, Python 3.11 takes a thread that is still
+            # at work for one that has ended. Nor an Event: where Ctrl-C interrupts its wait, its
+            # lock may stay taken.
+            over = False
+            while not over:
                 try:
-                    for thread in threads:
-                        if thread.is_alive():
-                            thread.join(0.1)
+                    with contextlib.suppress(queue.Empty):
+                        self._bell.get(timeout=0.1)
                     if self._fault is not None:
                         self._stop()
+                    over = self._is_over()
                 except KeyboardInterrupt:
                     self.interrupted = True
                     self._stop()
@@ -108,22 +116,33 @@ class Crew:
                     ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt)
                 )
 
+    def _is_over(self) -> bool:
+        """Whether no piece is at work, and none will be begun."""
+        with self._lock:
+            return not self._at_work and (self._n_left == 0 or self._is_stopped())
+
+    def _is_stopped(self) -> bool:
+        return self._stopped or self.interrupted or self._fault is not None
+
     def _work_in_thread(self, work: Callable[[int], Any]) -> None:
         try:
             while (number := self._take()) is not None:
                 try:
                     self._found[number] = work(number)
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as fault:
+                    self._fault = self._fault or fault
                 finally:
                     self._leave()
         except KeyboardInterrupt:
-            pass
-        except BaseException as fault:
-            self._fault = self._fault or fault
+            # It may have come up within `_leave`, or before the piece was begun; it comes once.
+            self._leave()
 
     def _take(self) -> int | None:
         """Return the next number and let `_stop` reach this thread; None if there is no more."""
         with self._lock:
-            if self._stopped or self.interrupted or self._fault is not None:
+            if self._is_stopped():
                 return None
             number = next(self._numbers, None)
             if number is not None:
@@ -131,6 +150,8 @@ class Crew:
             return number
 
     def _leave(self) -> None:
-        # What `_stop` raised while this thread waited for the lock comes up here at the latest.
         with self._lock:
-            self._at_work.discard(threading.get_ident())
+            if threading.get_ident() in self._at_work:
+                self._at_work.discard(threading.get_ident())
+                self._n_left -= 1
+        self._bell.put(None)
