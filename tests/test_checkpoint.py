@@ -94,6 +94,15 @@ def test_without_a_validation_set_too(tmp_path):
     assert same_bits(part.state_dict(), whole.state_dict())
 
 
+def test_what_the_file_held_is_written_again_until_there_is_a_copy(tmp_path):
+    path = tmp_path / "training"
+    fit(4, checkpoint=path)
+    before, kept, contents = path.read_bytes(), Checkpoint(path, 3600.0, resume=True), []
+    # The weights, their best and the optimizer's moments have been changed in place by then.
+    fit(6, checkpoint=kept, on_epoch=lambda history: contents.append(kept._content({})))
+    assert contents == [before, before] and path.read_bytes() != before
+
+
 # What differs -----------------------------------------------------------------------------------
 
 

@@ -222,14 +222,16 @@ def test_the_members_of_an_ensemble_stand_in_one_file(tmp_path, crash):
     assert epochs == {"0": 5, "1": 3}
 
 
-def test_members_that_are_not_begun_again_stay_in_the_file(tmp_path, crash):
+def test_members_that_do_nothing_more_stay_in_the_file(tmp_path, crash):
     path = tmp_path / "training"
     part = clone(ESTIMATORS["ensemble of lbfgs"])
     crash(part, path, 15)
     before = unpack(path)[0]["trainings"]
     assert list(before) == ["0", "1", "2"]
-    crash(part, path, 0)
-    assert unpack(path)[0]["trainings"] == before
+    crash(part, path, 1)
+    after = unpack(path)[0]["trainings"]
+    assert [after[number] == before[number] for number in after] == [True, True, False]
+    assert after["2"]["history"]["n_epochs"] == before["2"]["history"]["n_epochs"] + 1
 
 
 def test_an_ensemble_is_seldom_written(tmp_path, monkeypatch):

@@ -24,7 +24,8 @@ from linnet.model_format import unpack
 PROGRAM = """
     import contextlib, resource, sys, warnings
     import numpy as np, torch, linnet
-    import linnet.checkpoint as checkpoint
+    from linnet import checkpoint
+    from linnet.checkpoint import CheckpointedTraining
     import linnet.cli.app, linnet.cli.fitting
     from torch import nn
 
@@ -39,20 +40,22 @@ PROGRAM = """
     linnet.EnsembleRegressor(2, max_iter=1, random_state=0).fit(X, y.ravel()).predict_interval(X)
 
     def main(kind, path, beside, *arguments):
+        words = ("eager", "late", "no room")
+        given = [argument for argument in arguments if argument not in words]
         if "eager" in arguments:
             checkpoint._SECONDS_BETWEEN_COPIES, checkpoint._SHARE_OF_TIME = 0.0, 1e9
-        if "late" in arguments:  # a copy after each epoch, but no file before the signal
-            checkpoint._SECONDS_BETWEEN_COPIES, checkpoint._SHARE_OF_TIME = 0.0, 1e9
-            ALWAYS["checkpoint_every"], after_epoch = 3600, checkpoint.CheckpointedTraining.after_epoch
+        if "late" in arguments:  # no file before the signal
+            ALWAYS["checkpoint_every"] = 3600
+            after_epoch = CheckpointedTraining.after_epoch
             def noted(*state):
                 after_epoch(*state)
                 open(beside + ".begun", "w").close()
-            checkpoint.CheckpointedTraining.after_epoch = noted
+            CheckpointedTraining.after_epoch = noted
         if "no room" in arguments:
             resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            globals()[kind](path, beside, *(a for a in arguments if a not in ("eager", "late", "no room")))
+            globals()[kind](path, beside, *given)
         with open(beside + ".told", "w") as file:
             file.writelines(f"{w.message}\\n" for w in caught)
 
@@ -109,13 +112,21 @@ def epochs_in(path):
 
 def killed(server, n_kills, kind, path, *arguments):
     """Kill a training at random moments; say how far it was, and how many fell into a writing."""
+    started = time.monotonic()
+    start(server, kind, path, *arguments, "eager")
+    while not path.exists() and time.monotonic() < started + 60:
+        time.sleep(0.001)
+    until_first = time.monotonic() - started  # which depends on the machine, and what else it does
+    server.kill()
     chance, seen, n_in_writing = random.Random(1), [], 0
     while len(seen) < n_kills:
         start(server, kind, path, *arguments, "eager")
-        time.sleep(chance.uniform(0.0, 0.3))
-        assert server.kill(), "the training has ended: let it take longer"
-        n_in_writing += bool(parts(path.parent))
-        seen.append(epochs_in(path) if path.exists() else [])
+        time.sleep(chance.uniform(0.0, 3 * until_first))
+        if server.kill():
+            n_in_writing += bool(parts(path.parent))
+            seen.append(epochs_in(path))
+        else:
+            path.unlink()  # it has ended by itself, and begins anew
     print(f"{n_kills} kills of {kind} {arguments}, {n_in_writing} while it wrote; at {seen}")
     return seen, n_in_writing
 
@@ -131,10 +142,10 @@ def same_numbers(path, other):
     ("kind", "how", "n_kills", "epochs"),
     [
         ("network", "native", 3, 200),
-        pytest.param("network", "native", 100, 20_000, marks=pytest.mark.slow),
-        pytest.param("network", "torch", 100, 4_000, marks=pytest.mark.slow),
-        pytest.param("ensemble", 1, 100, 10_000, marks=pytest.mark.slow),
-        pytest.param("ensemble", 2, 100, 10_000, marks=pytest.mark.slow),
+        pytest.param("network", "native", 100, 5_000, marks=pytest.mark.slow),
+        pytest.param("network", "torch", 100, 1_500, marks=pytest.mark.slow),
+        pytest.param("ensemble", 1, 100, 2_000, marks=pytest.mark.slow),
+        pytest.param("ensemble", 2, 100, 2_000, marks=pytest.mark.slow),
     ],
 )
 def test_killed_at_random_moments_it_ends_with_the_same_bits(
@@ -143,7 +154,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(
     whole, path = tmp_path / "whole", tmp_path / "killed"
     done(server, kind, whole, how, epochs)
     seen, n_in_writing = killed(server, n_kills, kind, path, how, epochs)
-    assert len({tuple(epochs) for epochs in seen}) > n_kills / 2  # it went on from most
+    assert len({tuple(epochs) for epochs in seen}) > n_kills / 3  # it got on between the kills
     assert n_in_writing or n_kills < 10
     done(server, kind, path, how, epochs)
     same_numbers(path, whole)
@@ -154,7 +165,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(
 def test_the_command_killed_at_random_moments_writes_the_same_model(tmp_path, server):
     table, whole, path = tmp_path / "concrete.csv", tmp_path / "whole", tmp_path / "killed"
     concrete().to_csv(table, index=False)
-    fit = (str(table), "-t", "strength_mpa", "--members", "3", "--epochs", "4000", "--no-progress")
+    fit = (str(table), "-t", "strength_mpa", "--members", "3", "--epochs", "1000", "--no-progress")
     done(server, "command", whole, *fit, "-o", f"{whole}.linnet")
     fit = (*fit, "-o", f"{path}.linnet", "--checkpoint-every", "0")
     killed(server, 50, "command", path, *fit)
