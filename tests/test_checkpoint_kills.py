@@ -79,7 +79,10 @@ PROGRAM = """
         sys.argv = ["linnet", "fit", *arguments, "--checkpoint", path, "--resume"]
         with open(beside + ".err", "w") as err, contextlib.redirect_stderr(err):
             with open(beside + ".out", "w") as out, contextlib.redirect_stdout(out):
-                linnet.cli.main()
+                try:
+                    linnet.cli.main()
+                except SystemExit as end:
+                    assert not end.code
 """
 
 
