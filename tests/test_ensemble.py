@@ -288,6 +288,15 @@ def test_the_temperature_of_many_is_found_from_rows_that_two_members_hold_out():
     assert found == pytest.approx(best_of_many, rel=0.07)
 
 
+def test_few_rows_that_two_hold_out_do_not_make_probabilities_too_sure():
+    ensemble, rows = Ensemble([mlp(1, (), 1)] * 8, "sigmoid"), np.tile(np.arange(40), 2)
+    for seed in range(20):
+        y, logits = overconfident(np.random.default_rng(seed), 40, 2)
+        held_out = torch.cat([logits[0], logits[1]])
+        alone = _best_temperature(ensemble, [held_out], rows, y, None)
+        assert 0.649 * alone <= _temperature(ensemble, held_out, rows, y, None, 8) <= alone
+
+
 def test_a_classifiers_probabilities_are_divided_by_its_temperature(table):
     X, y = table
     model = EnsembleClassifier(3, **SMALL).fit(X, y > 0)
