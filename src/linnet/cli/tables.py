@@ -286,7 +286,7 @@ def _with_intervals(
     if not hasattr(estimator, "error_bars_"):
         raise ValueError(
             "--interval needs a model that knows its errors, and this one was fitted without "
-            "validation rows. Fit it anew with linnet fit."
+            "validation rows. Fit it anew with linnet fit, or with --loss gaussian."
         )
     ends = estimator.predict_interval(X, coverage).reshape(len(X), -1, 2)  # (N, K, 2)
     found = {}
