@@ -31,7 +31,7 @@ TABLES = ("concrete", "energy", "mpg", "penguins", "diabetes")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--budget", type=float, default=60.0, help="processor seconds")
+    parser.add_argument("--budget", type=float, default=30.0, help="processor seconds")
     parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=TABLES)
     given = parser.parse_args()
@@ -49,7 +49,7 @@ def _row(name: str, split: int, folder: Path, budget: float) -> str:
     started = time.process_time()
     default = kind(random_state=split, n_threads=1).fit(X, y)
     seconds = time.process_time() - started
-    with patch("time.monotonic", time.process_time):
+    with patch("time.monotonic", time.process_time), patch("time.perf_counter", time.process_time):
         started = time.process_time()
         found = linnet.tune(X, y, budget=budget, random_state=split, n_threads=1)
         tuning_seconds = time.process_time() - started

@@ -254,7 +254,7 @@ def _tensors_of(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
 def _digest(rows: Rows | Stream) -> str:
     if isinstance(rows, Stream):
         return f"a DataLoader of {len(rows)} rows"
-    digest = hashlib.blake2b()
+    digest, rows = hashlib.blake2b(), rows.gathered()
     for tensor in (rows.X, rows.y, rows.weight):
         if tensor is not None:
             digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())

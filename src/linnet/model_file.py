@@ -454,6 +454,9 @@ def _read_error_bars(estimator: Any, tensors: dict[str, torch.Tensor]) -> None:
     if state:
         n_inputs, n_outputs = estimator.columns_.n_features, estimator.target_.n_outputs
         estimator.error_bars_ = ErrorBars.from_state(n_inputs, n_outputs, state)
+        has_variance = estimator._n_network_outputs(estimator.target_) > n_outputs
+        if len(estimator.error_bars_.scores) == 0 and not has_variance:
+            raise ValueError("its error bars are damaged")
     elif isinstance(estimator, EnsembleRegressor):
         raise ValueError("its error bars are missing")
 

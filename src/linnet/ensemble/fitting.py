@@ -73,7 +73,7 @@ class EnsembleEstimator(NetworkEstimator):
     scale_X = scale_y = True
     automatic = frozenset(_DECIDED)
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None):
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **others: Any):
         """Train the members on X and y.
 
         Each member holds out rows of its own, which choose its best epoch; together they hold out
@@ -88,6 +88,8 @@ class EnsembleEstimator(NetworkEstimator):
             Targets: numbers for a regressor; labels, or zeros and ones (N, K), for a classifier.
         sample_weight : array-like of shape (N,), optional
             Weights of the rows, 0 or more.
+        **others
+            Nothing: validation rows, which other estimators take, are refused with a sentence.
 
         Returns
         -------
@@ -99,7 +101,7 @@ class EnsembleEstimator(NetworkEstimator):
             If a parameter is out of its range, lengths differ, a value is NaN or infinite, y is
             constant or holds one class, or nothing in X varies.
         TypeError
-            If X or y is of a kind that cannot be read.
+            If X or y is of a kind that cannot be read, or validation rows are given.
         KeyboardInterrupt
             If Ctrl-C came before any member had finished an epoch. Later it ends all members; those
             that have finished an epoch make the ensemble, with their best weights.
@@ -109,8 +111,21 @@ class EnsembleEstimator(NetworkEstimator):
         ConvergenceWarning
             If a member's loss became infinite or NaN, or the training was interrupted.
         """
+        self._check_others(others)
         self._train(X, y, sample_weight, (None, None, None))
         return self
+
+    def _check_others(self, given: dict[str, Any]) -> None:
+        """Raise TypeError, with what to write instead, if `fit` is given what it does not take."""
+        if not given:
+            return
+        told = f"{type(self).__name__}.fit takes no {', '.join(given)}"
+        if given.keys() <= {"X_val", "y_val", "sample_weight_val"}:
+            raise TypeError(
+                f"{told}: each member holds out rows of its own to choose its best epoch. Give "
+                "these rows among X and y, or keep them to score the model: score(X_val, y_val)."
+            )
+        raise TypeError(f"{told}: write fit(X, y) or fit(X, y, sample_weight).")
 
     def _train_checked(
         self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], **how: Any

@@ -152,6 +152,8 @@ def _instead(name: str, known: list[str]) -> str:
         return f": write {instead}."
     if name in _OF_THE_MODULE and "module" in known:
         return ": the module itself decides it."
+    if name in ("early_stopping", "validation_fraction") and "n_members" in known:
+        return ": each member holds out rows of its own, and keeps its best epoch. Leave it out."
     if name == "class_weight":
         return ": give each row its weight, fit(X, y, sample_weight=...)."
     if name in ("scale_y", "quantile"):
