@@ -126,7 +126,7 @@ def target_values(table: pa.Table, name: str, *, remedy: str) -> np.ndarray:
             f"{infinite[0]} (counted from 0). Leave these rows out of the file, or write finite "
             "numbers."
         )
-    if y.dtype.kind == "f" and len(y) and np.abs(y).max() > _LARGEST_TARGET:
+    if y.dtype.kind == "f" and len(y) and float(np.abs(y).max()) > _LARGEST_TARGET:
         raise ValueError(
             f"The target {name!r} holds {y[np.abs(y).argmax()]:.6g}, whose square no number can "
             "hold. Write the target in a larger unit."
