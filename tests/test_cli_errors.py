@@ -192,7 +192,8 @@ TARGETS = {
         lambda i: i * 1.5,
         ("--loss", "log_loss"),
         "--loss log_loss is not for regression, as which the target 'y' is taken. Write --loss "
-        "squared_error, absolute_error, smooth_l1, huber, poisson, quantile, gaussian, or another --task.",
+        "squared_error, absolute_error, smooth_l1, huber, poisson, quantile, gaussian, or another "
+        "--task.",
     ),
 }
 
