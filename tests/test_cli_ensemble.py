@@ -127,8 +127,27 @@ def test_an_interval_that_cannot_be_given_is_told(fitted):
     assert ran.code == 1
     assert " ".join(ran.err.split()).endswith(
         "linnet: --interval needs a model that knows its errors, and this one was fitted without "
-        "validation rows. Fit it anew with linnet fit."
+        "validation rows. Fit it anew with linnet fit, or with --loss gaussian."
     )
+
+
+def test_a_gaussian_network_has_intervals_without_validation_rows(fitted):
+    folder, _ = fitted
+    options = ("--loss", "gaussian", "--validation-fraction", "0", "--epochs", "5", "--no-progress")
+    ran = linnet("fit", folder / "concrete.csv", "-t", "strength_mpa", "-o", "g.linnet", *options)
+    assert ran.code == 0, ran.err
+    assert type(load("g.linnet")).__name__ == "MLPRegressor"
+    assert "Intervals for 90% hold" in ran.err
+    told = linnet("predict", "g.linnet", folder / "concrete.csv", "--interval", "0.9")
+    assert told.code == 0, told.err
+    shown = " ".join(linnet("show", "g.linnet").out.split())
+    assert "8 inputs, 2 outputs" in shown, shown
+    ran = linnet("tune", folder / "concrete.csv", "-t", "strength_mpa", "--loss", "gaussian")
+    assert ran.code == 2
+    assert " ".join(ran.err.split()).endswith(
+        "--loss gaussian is for one network, MLPRegressor: an ensemble learns the variance from "
+        "rows held out, with any loss. Write --loss squared_error."
+    ), ran.err
 
 
 def test_show_evaluate_and_plot_take_ensembles(fitted):

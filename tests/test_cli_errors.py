@@ -192,7 +192,8 @@ TARGETS = {
         lambda i: i * 1.5,
         ("--loss", "log_loss"),
         "--loss log_loss is not for regression, as which the target 'y' is taken. Write --loss "
-        "squared_error, absolute_error, smooth_l1, huber, poisson, quantile, or another --task.",
+        "squared_error, absolute_error, smooth_l1, huber, poisson, quantile, gaussian, or another "
+        "--task.",
     ),
 }
 
@@ -239,7 +240,7 @@ USAGE = {
     ("--solver", "adm"): "--solver adm is not known, did you mean 'adam'? Allowed are 'adagrad', "
     "'adam', 'adamw', 'auto', 'lbfgs', 'lm', 'nadam', 'radam', 'rmsprop', 'sgd'.",
     ("--loss", "hubber"): "--loss hubber is not known, did you mean 'huber'? Allowed are "
-    "'squared_error', 'absolute_error', 'smooth_l1', 'huber', 'poisson', 'quantile'.",
+    "'squared_error', 'absolute_error', 'smooth_l1', 'huber', 'poisson', 'quantile', 'gaussian'.",
     ("--device", "gpu"): "--device gpu is not known, did you mean 'cpu'? Allowed are 'auto', "
     "'cpu', 'cuda', 'mps'.",
     ("--engine", "nativ"): "--engine nativ is not known, did you mean 'native'? Allowed are "

@@ -44,13 +44,41 @@ def test_all_rows_are_scored_when_asked_for_with_a_word():
     assert ran.sentence == "This is the table of the fit: most of these rows were trained on."
     model, table = load("concrete.linnet"), concrete()
     predicted = model.predict(table.drop(columns="strength_mpa"))
-    assert list(ran.document) == ["command", "model", "file", "target", "rows", "n_rows", "scores"]
+    names = ["command", "model", "file", "target", "rows", "n_rows", "scores", "interval"]
+    assert list(ran.document) == names
     assert ran.document["rows"] == "all" and ran.document["n_rows"] == 60
     scores = ran.document["scores"]
     assert scores["r2"] == pytest.approx(r2_score(table["strength_mpa"], predicted))
     assert scores["mae"] == pytest.approx(mean_absolute_error(table["strength_mpa"], predicted))
     mse = np.mean((table["strength_mpa"] - predicted) ** 2)
     assert scores["rmse"] == pytest.approx(np.sqrt(mse))
+
+
+def test_intervals_are_judged_beside_the_scores():
+    ran = linnet("evaluate", "concrete.linnet", "concrete.csv", "--rows", "all", "--json")
+    table = concrete()
+    y = table.pop("strength_mpa").to_numpy()
+    low, high = load("concrete.linnet").predict_interval(table, 0.9).T
+    inside = float(np.mean((low <= y) & (y <= high)))
+    assert ran.document["interval"] == {
+        "coverage": 0.9,
+        "inside": pytest.approx(inside),
+        "mean_width": pytest.approx(float(np.mean(high - low))),
+    }
+    assert 0 < inside < 1
+    told = linnet("evaluate", "concrete.linnet", "concrete.csv", "--rows", "all").out.splitlines()
+    assert [line.rsplit(maxsplit=1)[0] for line in told[6:8]] == [
+        "inside 90% interval",
+        "90% interval, width",
+    ]
+
+
+def test_a_model_that_knows_nothing_of_its_errors_has_scores_only():
+    options = ("--validation-fraction", "0", "-o", "blind.linnet", *QUICK)
+    assert linnet("fit", "concrete.csv", "-t", "strength_mpa", *options).code == 0
+    ran = linnet("evaluate", "blind.linnet", "concrete.csv", "--json")
+    assert ran.document["interval"] is None
+    assert "interval" not in linnet("evaluate", "blind.linnet", "concrete.csv").out
 
 
 def test_classes_are_scored_with_a_confusion_matrix():

@@ -317,3 +317,11 @@ def test_auto_says_which_solver_it_chose():
     assert "--solver auto: Levenberg-Marquardt, for the loss is squared_error, 81 parameters" in (
         ran.err
     )
+
+
+def test_a_target_of_seven_digits_is_fitted_without_a_note_of_numpys():
+    rows = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    np.save("rows.npy", rows)
+    ran = linnet("fit", "rows.npy", "-t", "x2", *QUICK)
+    assert ran.code == 0, ran.err
+    assert "Note:" not in ran.err

@@ -420,3 +420,25 @@ def test_ctrl_c_while_the_error_bars_are_learnt_keeps_the_members(table, fitted,
     assert model.history_.outcome is linnet.Outcome.INTERRUPTED
     assert len(model.error_bars_.networks) == 0
     assert np.isfinite(model.predict_interval(table[0])).all()
+
+
+def test_validation_rows_are_refused_with_what_to_do_instead(table):
+    X, y = table
+    with pytest.raises(TypeError) as fault:
+        EnsembleRegressor(2, **SMALL).fit(X, y, X_val=X, y_val=y)
+    assert str(fault.value) == (
+        "EnsembleRegressor.fit takes no X_val, y_val: each member holds out rows of its own to "
+        "choose its best epoch. Give these rows among X and y, or keep them to score the model: "
+        "score(X_val, y_val)."
+    )
+    with pytest.raises(TypeError) as fault:
+        EnsembleRegressor(2, **SMALL).fit(X, y, epochs=3)
+    assert str(fault.value) == (
+        "EnsembleRegressor.fit takes no epochs: write fit(X, y) or fit(X, y, sample_weight)."
+    )
+    with pytest.raises(TypeError) as fault:
+        EnsembleRegressor(early_stopping=True)
+    assert str(fault.value) == (
+        "EnsembleRegressor has no parameter 'early_stopping': each member holds out rows of its "
+        "own, and keeps its best epoch. Leave it out."
+    )

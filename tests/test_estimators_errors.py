@@ -117,7 +117,7 @@ def test_every_parameter_out_of_range_is_told_at_once():
         "The 'learning_rate_init' parameter of MLPRegressor must be a float in the range (0.0, "
         "inf). Got inf instead. "
         "loss='square' is not known, did you mean 'squared_error'? Allowed are 'squared_error', "
-        "'absolute_error', 'smooth_l1', 'huber', 'poisson', 'quantile'. "
+        "'absolute_error', 'smooth_l1', 'huber', 'poisson', 'quantile', 'gaussian'. "
         "The 'max_iter' parameter of MLPRegressor must be an int in the range [1, inf). Got 0.5 "
         "instead. "
         "solver='adma' is not known, did you mean 'adam'? Allowed are 'adagrad', 'adam', 'adamw', "

@@ -77,6 +77,23 @@ def test_settings_that_are_clearly_better_than_the_defaults_are_found():
     assert errors[0] < 0.5 * errors[1]
 
 
+def test_a_race_goes_on_without_defaults_that_have_fallen_behind():
+    X, y = plane(400)
+    settings = {"max_iter": 1, "n_members": 8, "hidden_layer_sizes": (8,), "batch_size": 32}
+    found = linnet.tune(
+        X,
+        y,
+        param_distributions={"max_iter": [15, 16, 17, 18, 19, 20, 21, 22]},
+        n_candidates=9,
+        random_state=0,
+        budget=None,
+        **settings,
+    )
+    assert [0 in rung for rung in found.record_.standing] == [True, True, False]
+    assert found.record_.folds == [1, 2, 4]
+    assert found.best_params_["max_iter"] >= 15
+
+
 def test_the_defaults_are_kept_where_nothing_is_better_beyond_chance():
     # y is noise: whatever wins has been lucky.
     rng = np.random.default_rng(3)

@@ -35,22 +35,52 @@ class Rows:
     y : Tensor of shape (N, K), or (N,) of class numbers
     weight : Tensor of shape (N,) or None
         Of mean 1.
+    chosen : Tensor of shape (n,) or None
+        Numbers of the rows that are meant, where X, y and weight hold others too: trainings on
+        parts of one table share its memory.
     """
 
     X: torch.Tensor
     y: torch.Tensor
     weight: torch.Tensor | None = None
+    chosen: torch.Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.X)
+        return len(self.X if self.chosen is None else self.chosen)
+
+    def choose(self, rows: np.ndarray, weight: np.ndarray | None = None) -> Rows:
+        """Return some of the rows, which stay where they are; weights are those of all (N,)."""
+        chosen, weights = torch.from_numpy(rows), None
+        if weight is not None:
+            weights = torch.from_numpy(weight / weight[rows].mean()).to(self.X.dtype)
+        return Rows(self.X, self.y, weights, chosen)
+
+    def gathered(self) -> Rows:
+        """Return the rows that are meant, and no others."""
+        if self.chosen is None:
+            return self
+        return Rows(*self._take(self.chosen, slice(None)))
+
+    def first(self, n: int) -> torch.Tensor:
+        """Return the inputs of the first n rows."""
+        return self.X[:n] if self.chosen is None else self.X[self.chosen[:n]]
 
     def to(self, device: torch.device) -> Rows:
         """Return the rows on a device."""
+        if device.type != self.X.device.type and self.chosen is not None:
+            return self.gathered().to(device)
         weight = None if self.weight is None else self.weight.to(device)
-        return Rows(self.X.to(device), self.y.to(device), weight)
+        return Rows(self.X.to(device), self.y.to(device), weight, self.chosen)
+
+    def numbers(self, order: torch.Tensor | None) -> torch.Tensor | None:
+        """Return which rows of X an order (n,) of the chosen ones means; None for all of them."""
+        if self.chosen is None:
+            return order
+        return self.chosen if order is None else self.chosen[order]
 
     def batches(self, batch_size: int, order: torch.Tensor | None = None) -> Iterator[Batch]:
         """Yield batches (X, y, weight), in the order of the row numbers `order` (N,) if given."""
+        order = self.numbers(order)
         order = None if order is None else order.to(self.X.device)
         n_features = max(1, self.X[:1].numel() + self.y[:1].numel())
         per_gather = batch_size * max(1, _GATHERED_NUMBERS // (batch_size * n_features))
@@ -108,8 +138,9 @@ def read_rows(
 
     Parameters
     ----------
-    X : array-like, Tensor, frame, torch Dataset or DataLoader
-        Inputs (N, ...). A Dataset or DataLoader gives inputs and targets, so `y` stays None.
+    X : array-like, Tensor, frame, torch Dataset or DataLoader, or Rows
+        Inputs (N, ...). A Dataset or DataLoader gives inputs and targets, so `y` stays None; Rows
+        have been read and checked, and are taken as they are.
     y : array-like, Tensor or frame, optional
         Targets (N, K) or (N,). Whole-number tensors and arrays stay so (class numbers).
     sample_weight : array-like of shape (N,), optional
@@ -129,6 +160,8 @@ def read_rows(
         If X is nothing that can be read.
     """
     X_name, y_name, weight_name = names
+    if isinstance(X, Rows):
+        return X
     if isinstance(X, DataLoader):
         _refuse_second_source(X_name, y, sample_weight)
         return Stream(X, torch.device("cpu"), dtype)

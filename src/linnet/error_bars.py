@@ -34,6 +34,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import norm
 from scipy.stats import t as student_t
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
@@ -126,7 +127,7 @@ class ErrorBars(nn.Module):
     own, of_spread : Tensor of shape (K,)
         Factors c and b of eq. 2.
     scores : Tensor of shape (Q, K)
-        Sorted errors over their standard deviation.
+        Sorted errors over their standard deviation; none (0, K) where they are taken as normal.
     interrupted : bool
         Whether Ctrl-C ended the training of the networks, so that the variance is a constant.
     """
@@ -174,6 +175,8 @@ class ErrorBars(nn.Module):
 
     def standard_deviation(self, sigma: torch.Tensor) -> torch.Tensor:
         """Return the standard deviation of the error (N, K) for the local scale."""
+        if len(self.scores) == 0:
+            return sigma
         return sigma * torch.sqrt((self.scores**2).mean(dim=0))
 
     def quantile(self, level: float) -> torch.Tensor:
@@ -182,6 +185,8 @@ class ErrorBars(nn.Module):
         Beyond the last score it is that of Student's t of Q degrees of freedom, if that is farther.
         """
         n = len(self.scores)
+        if n == 0:
+            return torch.full((self.scores.shape[1],), float(norm.ppf(level)), dtype=torch.float64)
         rank = (n + 1) * level
         # Away from the middle, where the next score is taken.
         index = math.floor(rank + 1e-9) if level < 0.5 else math.ceil(rank - 1e-9)
@@ -192,6 +197,23 @@ class ErrorBars(nn.Module):
         return (
             torch.minimum(self.scores[0], tail) if is_low else torch.maximum(self.scores[-1], tail)
         )
+
+    @classmethod
+    def normal(cls, n_outputs: int) -> ErrorBars:
+        """Return error bars of errors that are normal with variance 1: a Gaussian head's own.
+
+        Parameters
+        ----------
+        n_outputs : int
+            K.
+
+        Examples
+        --------
+        >>> from linnet.error_bars import ErrorBars
+        >>> round(float(ErrorBars.normal(1).quantile(0.975)), 2)
+        1.96
+        """
+        return cls(0, n_outputs, n_scores=0).eval()
 
     @classmethod
     def from_state(cls, n_inputs: int, n_outputs: int, state: dict[str, torch.Tensor]) -> ErrorBars:
@@ -206,7 +228,7 @@ class ErrorBars(nn.Module):
         n_scores = len(state["scores"]) if "scores" in state else 0
         if (
             n_networks > _N_FOLDS
-            or n_scores < 1
+            or ("scores" not in state)
             or not all(bool(torch.isfinite(value).all()) for value in state.values())
         ):
             raise ValueError("its error bars are damaged")

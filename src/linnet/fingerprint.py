@@ -69,7 +69,7 @@ def digest_rows(rows: Rows | Stream) -> str:
     """Return the number of rows, and a digest of their bytes; of a stream the number alone."""
     if isinstance(rows, Stream):
         return f"a DataLoader of {len(rows)} rows"
-    digest = hashlib.blake2b()
+    digest, rows = hashlib.blake2b(), rows.gathered()
     for tensor in (rows.X, rows.y, rows.weight):
         if tensor is not None:
             digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())

@@ -29,6 +29,25 @@ def _mean(outputs: torch.Tensor) -> torch.Tensor:
     return outputs.chunk(2, dim=1)[0]
 
 
+def standard_deviation(outputs: torch.Tensor) -> torch.Tensor:
+    """Return standard deviations (N, K) of the outputs (N, 2 K) of a Gaussian head.
+
+    Parameters
+    ----------
+    outputs : Tensor of shape (N, 2 K)
+        K means, and K logarithms of variances.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from linnet.losses import standard_deviation
+    >>> standard_deviation(torch.tensor([[5.0, 0.0]]))
+    tensor([[1.]])
+    """
+    # Far from all rows a logarithm may be any number; an infinite deviation times 0 were NaN.
+    return torch.exp(outputs.chunk(2, dim=1)[1].clamp(-100.0, 100.0) / 2)
+
+
 def _softmax(outputs: torch.Tensor) -> torch.Tensor:
     return torch.softmax(outputs, dim=-1)
 

@@ -274,7 +274,7 @@ def _describe(estimator: NetworkEstimator) -> dict[str, Any]:
         "network": {
             "layers": str(estimator.module_),
             "n_inputs": estimator.columns_.n_features,
-            "n_outputs": estimator.target_.n_outputs,
+            "n_outputs": estimator._n_network_outputs(estimator.target_),
             "n_parameters": sum(p.numel() for p in parameters),
         },
         **ensemble,
@@ -405,7 +405,7 @@ def _network(
     if module is None:
         # Sizes are compared before the network takes memory.
         target, n_inputs = estimator.target_, estimator.columns_.n_features
-        sizes = [n_inputs, *estimator._hidden_sizes(), target.n_outputs]
+        sizes = [n_inputs, *estimator._hidden_sizes(), estimator._n_network_outputs(target)]
         weights = [
             tuple(tensor.shape)
             for name, tensor in tensors.items()
@@ -454,6 +454,9 @@ def _read_error_bars(estimator: Any, tensors: dict[str, torch.Tensor]) -> None:
     if state:
         n_inputs, n_outputs = estimator.columns_.n_features, estimator.target_.n_outputs
         estimator.error_bars_ = ErrorBars.from_state(n_inputs, n_outputs, state)
+        has_variance = estimator._n_network_outputs(estimator.target_) > n_outputs
+        if len(estimator.error_bars_.scores) == 0 and not has_variance:
+            raise ValueError("its error bars are damaged")
     elif isinstance(estimator, EnsembleRegressor):
         raise ValueError("its error bars are missing")
 

@@ -155,7 +155,7 @@ def try_out(
     if isinstance(rows, Stream):
         return rows
     y = function.read_targets(outputs, rows.y, names[1])
-    return Rows(rows.X.to(kind), y, rows.weight)
+    return Rows(rows.X.to(kind), y, rows.weight, rows.chosen)
 
 
 def lazy_names(module: nn.Module) -> list[str]:
@@ -176,7 +176,7 @@ def check_no_lazy(module: nn.Module) -> None:
 
 def _first_inputs(rows: Rows | Stream, batch_size: int) -> torch.Tensor:
     if isinstance(rows, Rows):
-        return rows.X[:batch_size]
+        return rows.first(batch_size)
     for x, _, _ in rows.batches(batch_size):
         return x
     raise ValueError("The DataLoader gives no batches. Give one whose dataset has items.")
@@ -218,7 +218,7 @@ def check_last_batch(module: nn.Module, rows: Rows | Stream, batch_size: int) ->
     device = next(module.parameters()).device
     try:  # images of several pixels, and layers that are frozen, can do with one row
         with torch.no_grad(), seeded(0, device):
-            copy.deepcopy(module).train()(rows.X[:1].to(device, copy=True))
+            copy.deepcopy(module).train()(rows.first(1).to(device, copy=True))
     except ValueError as problem:
         raise ValueError(
             f"{len(rows)} rows in batches of {batch_size} leave a last batch of one row, from "

@@ -97,6 +97,42 @@ def regression_scores(y: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     }
 
 
+def interval_scores(
+    estimator: Any, X: Any, y: np.ndarray, coverage: float = 0.9
+) -> dict[str, float] | None:
+    """Return which share of rows lies inside of their intervals, and how wide these are.
+
+    Parameters
+    ----------
+    estimator : fitted regressor
+    X : data frame or ndarray of shape (N, D)
+    y : ndarray of shape (N,)
+    coverage : float, default=0.9
+        Share of new rows that the intervals are to hold.
+
+    Returns
+    -------
+    dict or None
+        "coverage", "inside", and "mean_width" in the units of y; None where the estimator knows
+        nothing of its errors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linnet import MLPRegressor
+    >>> from linnet.report import interval_scores
+    >>> X = np.linspace(-1, 1, 100).reshape(-1, 1)
+    >>> model = MLPRegressor((4,), solver="lbfgs", random_state=0).fit(X, X.ravel())
+    >>> interval_scores(model, X, X.ravel()) is None
+    True
+    """
+    if not hasattr(estimator, "error_bars_"):
+        return None
+    low, high = estimator.predict_interval(X, coverage).T
+    inside, width = ((low <= y) & (y <= high)).mean(), (high - low).mean()
+    return {"coverage": coverage, "inside": float(inside), "mean_width": float(width)}
+
+
 def classification_scores(
     y: np.ndarray, probabilities: np.ndarray, classes: np.ndarray
 ) -> dict[str, float]:

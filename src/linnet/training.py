@@ -240,6 +240,8 @@ def train(
         if history.n_epochs and history.has_validation != (validation is not None):
             # Losses on other rows: the best of the one kind says nothing of the other.
             state.best_loss, state.best_weights, state.stale_epochs = math.inf, None, 0
+        if isinstance(rows, Rows) and isinstance(state.optimizer, solvers.TAKE_ALL_ROWS):
+            rows = rows.gathered()  # for they take sums over whole arrays
         batch_size = _fit_batch(state.optimizer, rows, batch_size, history)
         check_last_batch(module, rows, batch_size)
         engine_class, reason = choose(
@@ -519,7 +521,7 @@ def _gives_finite(worker: TorchEngine | NativeEngine) -> bool:
     """Whether the outputs for a batch of the training rows are finite, where that can be told."""
     if isinstance(worker.rows, Stream):
         return True
-    X = worker.rows.X[: worker.batch_size].clone()  # which a forward may change in place
+    X = worker.rows.first(worker.batch_size).clone()  # which a forward may change in place
     worker.module.eval()
     with torch.no_grad(), seeded(0, worker.device):
         outputs = worker.module(X)

@@ -18,14 +18,20 @@ def evaluate(
 ) -> None:
     """Score a model on a table that holds the target.
 
-    Numbers: R², RMSE and MAE, the last two in the target's units. Classes: accuracy, log loss
-    (nats), ROC AUC and the confusion matrix.
+    Numbers: R², RMSE and MAE, the last two in the target's units; and which share of the rows
+    lies inside of their 90 % intervals, and how wide these are on average, for models that know
+    their errors. Classes: accuracy, log loss (nats), ROC AUC and the confusion matrix.
 
     Example: linnet evaluate concrete.linnet examples/concrete.csv
     """
     from linnet.cli import tables
     from linnet.model_file import load
-    from linnet.report import classification_scores, confusion, regression_scores
+    from linnet.report import (
+        classification_scores,
+        confusion,
+        interval_scores,
+        regression_scores,
+    )
 
     estimator = load(model)
     table = tables.read(file, encoding=encoding, delimiter=delimiter, estimator=estimator)
@@ -47,11 +53,15 @@ def evaluate(
         document |= {"scores": scores, "classes": classes.tolist(), "confusion": matrix}
     else:
         scores = regression_scores(y, estimator.predict(X))
-        document["scores"] = scores
+        document |= {"scores": scores, "interval": interval_scores(estimator, X, y)}
     if as_json:
         print_json(document)
         return
     told = [[SCORE_NAMES.get(name, name), value] for name, value in scores.items()]
+    interval = document.get("interval")
+    if interval:
+        name = f"{interval['coverage']:.0%} interval"
+        told += [[f"inside {name}", interval["inside"]], [f"{name}, width", interval["mean_width"]]]
     print_table(["score", "value"], told, title=f"{counted(len(y), 'row')} of {file.name}")
     if "confusion" in document:
         labels = [str(label) for label in document["classes"]]

@@ -11,33 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from linnet.cli.options import (
-    Checkpoint,
-    CheckpointEvery,
-    ColumnTypes,
-    Delimiter,
-    Device,
-    DropMissingTarget,
-    Encoding,
-    Engine,
-    Features,
-    Force,
-    Json,
-    Loss,
-    Members,
-    ModelOutput,
-    Progress,
-    Resume,
-    Seed,
-    TableFile,
-    Target,
-    Task,
-    TestSize,
-    Threads,
-    names,
-    sizes,
-    types,
-)
+from linnet.cli import options
 from linnet.cli.talk import (
     counted,
     figure,
@@ -68,12 +42,12 @@ ONE_NETWORK = {
 
 def fit(
     context: typer.Context,
-    file: TableFile,
-    target: Target,
-    output: ModelOutput = None,
-    features: Features = None,
-    column_types: ColumnTypes = None,
-    task: Task = None,
+    file: options.TableFile,
+    target: options.Target,
+    output: options.ModelOutput = None,
+    features: options.Features = None,
+    column_types: options.ColumnTypes = None,
+    task: options.Task = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -81,8 +55,8 @@ def fit(
             show_default="none",
         ),
     ] = None,
-    test_size: TestSize = 0.2,
-    members: Members = None,
+    test_size: options.TestSize = 0.2,
+    members: options.Members = None,
     hidden: Annotated[
         str | None,
         typer.Option(
@@ -95,7 +69,7 @@ def fit(
     activation: Annotated[
         str | None, typer.Option(help="Activation of the hidden layers.", show_default="silu")
     ] = None,
-    loss: Loss = None,
+    loss: options.Loss = None,
     dropout: Annotated[
         float | None,
         typer.Option(help="Fraction of hidden activations left out.", show_default="0.0"),
@@ -133,19 +107,19 @@ def fit(
     max_time: Annotated[
         float | None, typer.Option(help="Seconds to train for.", show_default="no limit")
     ] = None,
-    checkpoint: Checkpoint = None,
-    checkpoint_every: CheckpointEvery = 30.0,
-    resume: Resume = False,
-    seed: Seed = 0,
-    device: Device = "auto",
-    engine: Engine = "auto",
-    n_threads: Threads = None,
-    drop_missing_target: DropMissingTarget = False,
-    encoding: Encoding = "utf-8",
-    delimiter: Delimiter = None,
-    force: Force = False,
-    progress: Progress = True,
-    as_json: Json = False,
+    checkpoint: options.Checkpoint = None,
+    checkpoint_every: options.CheckpointEvery = 30.0,
+    resume: options.Resume = False,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    engine: options.Engine = "auto",
+    n_threads: options.Threads = None,
+    drop_missing_target: options.DropMissingTarget = False,
+    encoding: options.Encoding = "utf-8",
+    delimiter: options.Delimiter = None,
+    force: options.Force = False,
+    progress: options.Progress = True,
+    as_json: options.Json = False,
 ) -> None:
     """Train networks on a table and write them to a file.
 
@@ -173,7 +147,7 @@ def fit(
 
     output = model_path(output, file)
     of_one_network = {
-        "hidden_layer_sizes": None if hidden is None else sizes(hidden),
+        "hidden_layer_sizes": None if hidden is None else options.sizes(hidden),
         "activation": activation,
         "dropout": dropout,
         "solver": solver,
@@ -190,7 +164,7 @@ def fit(
     settings: dict[str, Any] = {
         "max_time": max_time,
         "random_state": seed,
-        "column_types": types(column_types),
+        "column_types": options.types(column_types),
         "device": device,
         "engine": engine,
         "n_threads": n_threads,
@@ -243,7 +217,7 @@ def fit(
         file=file,
         target=target,
         output=output,
-        features=names(features),
+        features=options.names(features),
         task=task,
         test_size=test_size,
         settings=settings,

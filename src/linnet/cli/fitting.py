@@ -26,6 +26,7 @@ from linnet.model_file import save
 from linnet.report import (
     boosting_baseline,
     classification_scores,
+    interval_scores,
     regression_scores,
     simple_baseline,
     split_rows,
@@ -42,7 +43,6 @@ KINDS: dict[str, tuple[Any, Any]] = {
     "ensemble": (EnsembleRegressor, EnsembleClassifier),
     "one network": (MLPRegressor, MLPClassifier),
 }
-COVERAGE = 0.9
 
 
 @dataclass
@@ -161,7 +161,7 @@ def run(job: Job) -> Result:
     scores: dict[str, dict[str, float]] = {}
     interval = None
     if len(held_out):
-        interval = _judge_interval(estimator, X.take(held_out), y[held_out])
+        interval = interval_scores(estimator, X.take(held_out), y[held_out])
         interrupted |= _score(
             scores, estimator, X, y, (rows, held_out), with_boosting=not interrupted
         )
@@ -388,15 +388,6 @@ def _say_keeping(job: Job) -> None:
 def _layer_sizes(estimator: Any) -> list[int]:
     outputs = estimator.target_.n_outputs
     return [estimator.columns_.n_features, *_settings(estimator).hidden_layer_sizes, outputs]
-
-
-def _judge_interval(estimator: Any, X: pa.Table, y: np.ndarray) -> dict[str, float] | None:
-    """Return which share of test rows lies inside of their intervals, where there are some."""
-    if not hasattr(estimator, "error_bars_"):
-        return None
-    low, high = estimator.predict_interval(X, COVERAGE).T
-    inside, width = ((low <= y) & (y <= high)).mean(), (high - low).mean()
-    return {"coverage": COVERAGE, "inside": float(inside), "mean_width": float(width)}
 
 
 def _score(

@@ -126,7 +126,7 @@ def target_values(table: pa.Table, name: str, *, remedy: str) -> np.ndarray:
             f"{infinite[0]} (counted from 0). Leave these rows out of the file, or write finite "
             "numbers."
         )
-    if y.dtype.kind == "f" and len(y) and np.abs(y).max() > _LARGEST_TARGET:
+    if y.dtype.kind == "f" and len(y) and float(np.abs(y).max()) > _LARGEST_TARGET:
         raise ValueError(
             f"The target {name!r} holds {y[np.abs(y).argmax()]:.6g}, whose square no number can "
             "hold. Write the target in a larger unit."
@@ -286,7 +286,7 @@ def _with_intervals(
     if not hasattr(estimator, "error_bars_"):
         raise ValueError(
             "--interval needs a model that knows its errors, and this one was fitted without "
-            "validation rows. Fit it anew with linnet fit."
+            "validation rows. Fit it anew with linnet fit, or with --loss gaussian."
         )
     ends = estimator.predict_interval(X, coverage).reshape(len(X), -1, 2)  # (N, K, 2)
     found = {}

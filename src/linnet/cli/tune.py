@@ -9,60 +9,38 @@ from typing import Annotated, Any
 
 import typer
 
+from linnet.cli import options
 from linnet.cli.fit import print_fit, say_end
-from linnet.cli.options import (
-    ColumnTypes,
-    Delimiter,
-    Device,
-    DropMissingTarget,
-    Encoding,
-    Engine,
-    Features,
-    Force,
-    Json,
-    Loss,
-    Members,
-    ModelOutput,
-    Progress,
-    Seed,
-    TableFile,
-    Target,
-    Task,
-    TestSize,
-    Threads,
-    names,
-    types,
-)
 from linnet.cli.talk import finite, print_table, say, say_warnings
 from linnet.cli.words import in_shell_words
 
 
 def tune(
-    file: TableFile,
-    target: Target,
-    output: ModelOutput = None,
+    file: options.TableFile,
+    target: options.Target,
+    output: options.ModelOutput = None,
     budget: Annotated[
         float, typer.Option(help="Seconds for the search and the final model together.")
     ] = 60.0,
     candidates: Annotated[
         int, typer.Option(help="How many settings to try, the defaults among them.")
     ] = 30,
-    features: Features = None,
-    column_types: ColumnTypes = None,
-    task: Task = None,
-    test_size: TestSize = 0.2,
-    members: Members = None,
-    loss: Loss = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    engine: Engine = "auto",
-    n_threads: Threads = None,
-    drop_missing_target: DropMissingTarget = False,
-    encoding: Encoding = "utf-8",
-    delimiter: Delimiter = None,
-    force: Force = False,
-    progress: Progress = True,
-    as_json: Json = False,
+    features: options.Features = None,
+    column_types: options.ColumnTypes = None,
+    task: options.Task = None,
+    test_size: options.TestSize = 0.2,
+    members: options.Members = None,
+    loss: options.Loss = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    engine: options.Engine = "auto",
+    n_threads: options.Threads = None,
+    drop_missing_target: options.DropMissingTarget = False,
+    encoding: options.Encoding = "utf-8",
+    delimiter: options.Delimiter = None,
+    force: options.Force = False,
+    progress: options.Progress = True,
+    as_json: options.Json = False,
 ) -> None:
     """Search the settings that fit a table best, and write a network with them.
 
@@ -89,7 +67,7 @@ def tune(
     settings: dict[str, Any] = {
         "n_members": 8 if members is None else members,
         "random_state": seed,
-        "column_types": types(column_types),
+        "column_types": options.types(column_types),
         "device": device,
         "engine": engine,
         "n_threads": n_threads,
@@ -112,7 +90,7 @@ def tune(
         file=file,
         target=target,
         output=output,
-        features=names(features),
+        features=options.names(features),
         task=task,
         test_size=test_size,
         settings=settings,

@@ -90,6 +90,8 @@ class NativeEngine:
         """Train on every row once; see `TorchEngine.epoch`."""
         if not all(module.training for module in self._modules):
             self.module.train()
+        assert isinstance(self.rows, Rows)
+        order = self.rows.numbers(order)
         order = torch.arange(self._n_rows) if order is None else order
         before = self._schedule()
         groups = self._plan_steps()
@@ -333,6 +335,6 @@ def matrix(tensor: torch.Tensor) -> Any:
 
 
 def _arrays(rows: Rows) -> tuple[Any, Any, Any]:
-    y = rows.y.reshape(len(rows), -1).to(rows.X.dtype).contiguous().numpy()
+    y = rows.y.reshape(len(rows.y), -1).to(rows.X.dtype).contiguous().numpy()
     weight = None if rows.weight is None else rows.weight.to(rows.X.dtype).contiguous().numpy()
     return rows.X.contiguous().numpy(), y, weight

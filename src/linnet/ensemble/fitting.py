@@ -84,6 +84,7 @@ class EnsembleEstimator(NetworkEstimator):
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 30.0,
         resume: bool = False,
+        **others: Any,
     ):
         """Train the members on X and y.
 
@@ -108,6 +109,8 @@ class EnsembleEstimator(NetworkEstimator):
         resume : bool, default=False
             Go on from the file `checkpoint` where it exists; without it an existing file is an
             error. ``random_state=None`` takes the file's seed.
+        **others
+            Nothing: validation rows, which other estimators take, are refused with a sentence.
 
         Returns
         -------
@@ -120,7 +123,7 @@ class EnsembleEstimator(NetworkEstimator):
             constant or holds one class, nothing in X varies, or the checkpoint is of another
             training.
         TypeError
-            If X or y is of a kind that cannot be read.
+            If X or y is of a kind that cannot be read, or validation rows are given.
         OSError
             If the checkpoint exists and `resume` is False, or cannot be written.
         KeyboardInterrupt
@@ -132,9 +135,22 @@ class EnsembleEstimator(NetworkEstimator):
         ConvergenceWarning
             If a member's loss became infinite or NaN, or the training was interrupted.
         """
+        self._check_others(others)
         kept = opened(checkpoint, checkpoint_every, resume=resume)
         self._train(X, y, sample_weight, (None, None, None), kept=kept)
         return self
+
+    def _check_others(self, given: dict[str, Any]) -> None:
+        """Raise TypeError, with what to write instead, if `fit` is given what it does not take."""
+        if not given:
+            return
+        told = f"{type(self).__name__}.fit takes no {', '.join(given)}"
+        if given.keys() <= {"X_val", "y_val", "sample_weight_val"}:
+            raise TypeError(
+                f"{told}: each member holds out rows of its own to choose its best epoch. Give "
+                "these rows among X and y, or keep them to score the model: score(X_val, y_val)."
+            )
+        raise TypeError(f"{told}: write fit(X, y) or fit(X, y, sample_weight).")
 
     def _train_checked(
         self,

@@ -23,7 +23,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from linnet import losses, solvers
 from linnet.checkpoint import Checkpoint
 from linnet.crew import Crew
-from linnet.data import Rows
+from linnet.data import Rows, read_rows
 from linnet.engine import NativeEngine, choose, choose_device
 from linnet.engine.prediction import predict
 from linnet.ensemble.settings import Settings
@@ -164,6 +164,8 @@ class Plan:
     dtype : torch.dtype
     options : dict
         What `linnet.train` is given besides, such as the device.
+    rows : linnet.data.Rows
+        X and y as tensors, which all members share.
     """
 
     X: np.ndarray
@@ -176,6 +178,13 @@ class Plan:
     held_out: list[np.ndarray]
     dtype: torch.dtype
     options: dict[str, Any] = field(default_factory=dict)
+    rows: Rows | None = None
+
+    def __post_init__(self) -> None:
+        if self.rows is None:
+            rows = read_rows(self.X, self.y, dtype=self.dtype)
+            assert isinstance(rows, Rows)
+            self.rows = rows
 
     def start(self, number: int) -> tuple[nn.Module, torch.optim.Optimizer, torch.Generator]:
         """Return a member's network with its first weights, its optimizer and its generator."""
@@ -203,23 +212,24 @@ class Plan:
         """Train one member; its history lies in `state` even if it is cut off."""
         settings, held_out = self.settings, self.held_out[number]
         module, optimizer, generator = self.start(number)
-        rows = np.ones(len(self.X), dtype=bool)
-        rows[held_out] = False
+        others = np.ones(len(self.X), dtype=bool)
+        others[held_out] = False
+        assert self.rows is not None
+        # By their numbers: copies for all members at once would take as much memory as M tables.
+        rows = self.rows.choose(np.flatnonzero(others), self.weight)
         batch_size = self._n_batch(number)
-        n_steps = settings.max_iter * -(-int(rows.sum()) // batch_size)
+        n_steps = settings.max_iter * -(-len(rows) // batch_size)
         scheduler = None
         if settings.solver != "lbfgs":
             scheduler = LambdaLR(optimizer, Cosine(n_steps, settings.warm_up))
-        weight = self.weight
+        weight, X_held_out = self.weight, self.X[held_out]
         member = Member(module, History(), held_out, np.empty((0, self.n_outputs)))
         how = {**self.options, **how}
         try:
             train(
                 module,
-                self.X[rows],
-                self.y[rows],
-                sample_weight=None if weight is None else weight[rows],
-                X_val=self.X[held_out],
+                rows,
+                X_val=X_held_out,
                 y_val=self.y[held_out],
                 sample_weight_val=None if weight is None else weight[held_out],
                 loss=self.loss,
@@ -227,7 +237,7 @@ class Plan:
                 scheduler=scheduler,
                 scheduler_step="batch",
                 epochs=settings.max_iter,
-                batch_size=int(rows.sum()) if settings.solver == "lbfgs" else batch_size,
+                batch_size=len(rows) if settings.solver == "lbfgs" else batch_size,
                 patience=settings.n_iter_no_change,
                 random_state=generator,
                 state=state,
@@ -241,7 +251,7 @@ class Plan:
         assert state.history is not None
         member.history = state.history
         member.history.seed = self.seeds[number]
-        member.outputs = predict(module, torch.from_numpy(self.X[held_out])).double().numpy()
+        member.outputs = predict(module, torch.from_numpy(X_held_out)).double().numpy()
         return member
 
 

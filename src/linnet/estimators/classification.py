@@ -63,7 +63,13 @@ class Classification(ClassifierMixin, NetworkEstimator):
 
     def _loss(self, target: ClassTarget) -> losses.Loss:
         if self.loss != "log_loss":
-            return losses.resolve(self.loss)
+            loss = losses.resolve(self.loss)
+            if loss.compares == "moments":
+                raise ValueError(
+                    f"The loss {loss.name} is for numbers, of which it takes a mean and a "
+                    "variance, and y holds classes. Write loss='log_loss', or use ModuleRegressor."
+                )
+            return loss
         one_logit_each = target.multilabel or target.n_outputs == 1
         return losses.resolve("binary_log_loss" if one_logit_each else "log_loss")
 

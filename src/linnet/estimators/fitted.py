@@ -63,7 +63,7 @@ class Fitted:
 
     @property
     def n_outputs_(self) -> int:
-        """Number of outputs of the network."""
+        """Number of outputs, K: numbers that are predicted, or logits."""
         self._fitted_history("n_outputs_")
         return self.target_.n_outputs
 

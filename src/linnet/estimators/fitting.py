@@ -94,6 +94,10 @@ class NetworkEstimator(Fitted, BaseEstimator):
         """Return the loss for such a target."""
         raise NotImplementedError
 
+    def _n_network_outputs(self, target: Target) -> int:
+        """Return how many outputs the loss needs: two for a mean and a variance."""
+        return target.n_outputs * (2 if self._loss(target).compares == "moments" else 1)
+
     def _predictions(self, outputs: torch.Tensor, target: Any) -> np.ndarray:
         """Return predictions (N,) or (N, K) for raw outputs (N, K)."""
         raise NotImplementedError

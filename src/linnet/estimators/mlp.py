@@ -22,6 +22,7 @@ REGRESSION_LOSSES = (
     "huber",
     "poisson",
     "quantile",
+    "gaussian",
 )
 
 
@@ -32,7 +33,7 @@ class Perceptron(NetworkEstimator):
         network = mlp(
             n_inputs,
             self._hidden_sizes(),
-            target.n_outputs,
+            self._n_network_outputs(target),
             activation=self.activation,
             output_activation=getattr(self, "output_activation", "identity"),
             dropout=self.dropout,
@@ -78,7 +79,8 @@ class MLPRegressor(Perceptron, NetworkRegressor):
     Attributes
     ----------
     module_ : torch.nn.Sequential
-        The trained network, on the CPU: maps (N, D) standardised inputs to (N, K).
+        The trained network, on the CPU: maps (N, D) standardised inputs to (N, K); with
+        loss="gaussian" to (N, 2 K), K means and then K logarithms of variances.
     history_ : History
         Losses, rates, norms and times of each epoch, and why the training ended.
     loss_curve_, validation_loss_curve_ : list of float
@@ -88,7 +90,8 @@ class MLPRegressor(Perceptron, NetworkRegressor):
     validation_scores_, best_validation_score_ : list of float, float
         R² of the validation rows after each epoch, and with the weights kept; None without.
     error_bars_ : linnet.error_bars.ErrorBars
-        What was learnt from the errors for validation rows; not there without such rows.
+        What was learnt from the errors for validation rows; not there without such rows, but
+        with loss="gaussian".
     n_iter_, t_ : int
         Epochs trained, and rows seen.
     test_score_ : float
@@ -197,6 +200,11 @@ class MLPRegressor(Perceptron, NetworkRegressor):
                 f"output_activation={self.output_activation!r} cannot reach every standardised "
                 "target. Write scale_y=False and give y in the range of that activation, or "
                 "output_activation='identity'."
+            )
+        if self.loss == "gaussian" and self.output_activation != "identity":
+            raise ValueError(
+                f"output_activation={self.output_activation!r} would hold for the variance of "
+                "loss='gaussian' too. Write output_activation='identity', or another loss."
             )
         return super()._fit_target(y, weight, partial=partial)
 

@@ -55,7 +55,7 @@ class OwnModule(NetworkEstimator):
         n_outputs = _count_outputs(outputs)
         if is_class and not target.multilabel and (target.n_outputs, n_outputs) == (1, 2):
             target.n_outputs = 2  # one output for each of the two
-        _check_outputs(n_outputs, target)
+        _check_outputs(n_outputs, self._n_network_outputs(target), target)
         self._check_end(_last_activation(outputs), target)
         return module
 
@@ -125,8 +125,8 @@ def _count_outputs(outputs: torch.Tensor) -> int | tuple:
     return outputs.shape[1]
 
 
-def _check_outputs(found: int | tuple, target: Any) -> None:
-    if found == target.n_outputs:
+def _check_outputs(found: int | tuple, n_outputs: int, target: Any) -> None:
+    if found == n_outputs:
         return
     shape = f"(N, {found})" if isinstance(found, int) else str(found).replace("'", "")
     if isinstance(target, ClassTarget):
@@ -135,7 +135,9 @@ def _check_outputs(found: int | tuple, target: Any) -> None:
         end = f"nn.Linear(..., {len(target.classes)})"
     else:
         wanted = f"targets of shape (N, {target.n_outputs})"
-        end = f"nn.Linear(..., {target.n_outputs})"
+        end = f"nn.Linear(..., {n_outputs})"
+        if n_outputs > target.n_outputs:
+            wanted += ", and the loss takes a mean and the logarithm of a variance for each"
     squeezed = "" if isinstance(found, int) else ", without squeeze or flatten after it"
     raise ValueError(
         f"The module's output has shape {shape}, but y holds {wanted}. Let the module end with "
@@ -155,7 +157,8 @@ class ModuleRegressor(OwnModule, NetworkRegressor):
     Attributes
     ----------
     module_ : torch.nn.Module
-        The trained copy, on the CPU: maps (N, D) standardised inputs to (N, K).
+        The trained copy, on the CPU: maps (N, D) standardised inputs to (N, K); with
+        loss="gaussian" to (N, 2 K), K means and then K logarithms of variances.
     history_ : History
         Losses, rates, norms and times of each epoch, and why the training ended.
     loss_curve_, validation_loss_curve_, validation_scores_, n_iter_, t_, n_outputs_

@@ -152,6 +152,8 @@ def _instead(name: str, known: list[str]) -> str:
         return f": write {instead}."
     if name in _OF_THE_MODULE and "module" in known:
         return ": the module itself decides it."
+    if name in ("early_stopping", "validation_fraction") and "n_members" in known:
+        return ": each member holds out rows of its own, and keeps its best epoch. Leave it out."
     if name == "class_weight":
         return ": give each row its weight, fit(X, y, sample_weight=...)."
     if name in ("scale_y", "quantile"):
@@ -178,7 +180,7 @@ def _check_parameter(estimator: Any, name: str, value: Any) -> None:
         if estimator.loss_names is None:
             losses.resolve(value)
         else:
-            check_choice("loss", value, estimator.loss_names, SYNONYMS)
+            _check_loss(value, estimator.loss_names)
     elif name == "device":
         on_cuda = isinstance(value, str) and value.startswith("cuda:")
         if not isinstance(value, torch.device) and not on_cuda:
@@ -196,6 +198,16 @@ def _check_parameter(estimator: Any, name: str, value: Any) -> None:
         if isinstance(value, str) and words:
             check_choice(name, value, sorted(words[0].options))
         validate_parameter_constraints({name: constraints}, {name: value}, type(estimator).__name__)
+
+
+def _check_loss(value: Any, allowed: tuple[str, ...]) -> None:
+    is_gaussian = isinstance(value, str) and SYNONYMS.get(value.lower(), value) == "gaussian"
+    if is_gaussian and "squared_error" in allowed and "gaussian" not in allowed:
+        raise ValueError(
+            f"loss={value!r} is for one network, MLPRegressor: an ensemble learns the variance "
+            "from rows held out, with any loss. Write loss='squared_error'."
+        )
+    check_choice("loss", value, allowed, SYNONYMS)
 
 
 def hidden_sizes(given: Any) -> list[int]:
@@ -409,8 +421,9 @@ AUTOMATIC = {
 _LOSS = {
     "EnsembleRegressor": "squared_error, absolute_error, smooth_l1, huber or poisson (log link).",
     "EnsembleClassifier": "log_loss, the cross-entropy.",
-    "MLPRegressor": "squared_error, absolute_error, smooth_l1, huber, poisson (log link) or "
-    "quantile.",
+    "MLPRegressor": "squared_error, absolute_error, smooth_l1, huber, poisson (log link), "
+    "quantile, or gaussian: a mean, which is predicted, and a variance, which gives standard "
+    "deviations and intervals.",
     "MLPClassifier": "log_loss, the cross-entropy.",
     "ModuleRegressor": "A name as in MLPRegressor, a torch loss such as nn.HuberLoss(), or any "
     "loss(prediction, target).",

@@ -100,24 +100,33 @@ class NetworkRegressor(Intervals, Regression):
         self.__dict__.pop("error_bars_", None)  # of an earlier fit
         inputs, y, weight = validation
         if inputs is None:
+            if loss.compares == "moments":
+                self.error_bars_ = ErrorBars.normal(target.n_outputs)
             return
         with seeded(0, torch.device("cpu")):  # a module may draw random numbers in evaluation too
             outputs = predict_rows(module, torch.from_numpy(inputs)).double()
         predicted = loss.link(outputs).numpy()
         errors = target.encode(y, "y_val") - predicted
+        if loss.compares == "moments":
+            errors = errors / losses.standard_deviation(outputs).numpy()
         held_out = HeldOutErrors(inputs, predicted, errors, np.arange(len(y)), weight)
         self.error_bars_ = ErrorBars.fit(held_out, n_members=1, seed=0, n_threads=1, local=False)
 
     def _scaled_errors(self, X: Any) -> tuple[np.ndarray, torch.Tensor]:
-        predicted = Regression.predict(self, X)
+        outputs = self._outputs(X)
+        predicted = self._predictions(outputs, self.target_)
         if not hasattr(self, "error_bars_"):
             raise ValueError(
                 "This model was fitted without validation rows, so that nothing is known of its "
-                "errors for new rows. Fit it with early_stopping=True, or with X_val and y_val; or "
-                "use EnsembleRegressor, which knows them always."
+                "errors for new rows. Fit it with early_stopping=True, or with X_val and y_val, or "
+                "with loss='gaussian'; or use EnsembleRegressor, which knows them always."
             )
         nothing = torch.zeros(len(predicted), self.target_.n_outputs, dtype=torch.float64)
-        return predicted, self.error_bars_.sigma(nothing, nothing, nothing)
+        sigma = self.error_bars_.sigma(nothing, nothing, nothing)
+        if self._loss(self.target_).compares == "moments":
+            with threads():
+                sigma = sigma * losses.standard_deviation(outputs)
+        return predicted, sigma
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None):
         """Train one epoch on these rows, going on from where the last call stopped.

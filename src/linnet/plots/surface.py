@@ -51,6 +51,8 @@ class SurfaceDisplay:
         Lower and upper ends of intervals over one feature.
     coverage : float, default=0.9
         Share of new rows that these intervals are to hold.
+    std : ndarray of shape (G, G), default=None
+        Standard deviation of the target around the network, over two features.
 
     Attributes
     ----------
@@ -58,11 +60,11 @@ class SurfaceDisplay:
         Network - actual function on the grid where the function is known, otherwise
         prediction - target of each row. None for a classifier.
     panels : tuple of str
-        The panels in order, some of "data", "function", "network", "error".
+        The panels in order, some of "data", "function", "network", "error", "std".
     artists_ : dict of str to matplotlib artist
         The image, points or line of each panel; over one feature that of "data", "function",
         "network" (all in one panel) and "error".
-    colorbar_, error_colorbar_ : matplotlib Colorbar or None
+    colorbar_, error_colorbar_, std_colorbar_ : matplotlib Colorbar or None
     ax_ : ndarray of matplotlib Axes, one for each panel
     figure_ : matplotlib Figure
 
@@ -98,12 +100,15 @@ class SurfaceDisplay:
         data_name: str = "data",
         band: Any = None,
         coverage: float = 0.9,
+        std: Any = None,
     ) -> None:
         self.axes = [np.asarray(axis, dtype=float) for axis in axes]
         self.response = np.asarray(response, dtype=float)
         self.actual: Any = None if actual is None else np.asarray(actual, dtype=float)
+        self.std: Any = None if std is None else np.asarray(std, dtype=float)
         shape = tuple(len(axis) for axis in reversed(self.axes))
-        for name, values in (("response", self.response), ("actual", self.actual)):
+        grids = {"response": self.response, "actual": self.actual, "std": self.std}
+        for name, values in grids.items():
             if values is not None and values.shape != shape:
                 raise ValueError(f"{name} has shape {values.shape}; the grid has {shape}.")
         if not np.isfinite(self.response).any():
@@ -147,6 +152,7 @@ class SurfaceDisplay:
             "function": self.actual is not None,
             "network": True,
             "error": with_error,
+            "std": self.std is not None,
         }
         return tuple(name for name, is_shown in shown.items() if is_shown)
 
@@ -160,14 +166,15 @@ class SurfaceDisplay:
         """Rows and columns of a figure with these panels."""
         if len(self.axes) == 1:
             return (self.n_panels, 1)
-        return (2, 2) if self.n_panels == 4 else (1, self.n_panels)
+        return {4: (2, 2), 5: (2, 3)}.get(self.n_panels, (1, self.n_panels))
 
     @property
     def figsize(self) -> tuple[float, float]:
         """Width and height of a figure with these panels, in inches."""
         if len(self.axes) == 1:
             return (6.4, 4.8) if self.n_panels == 1 else (6.4, 6.4)
-        return {1: (6.4, 5.2), 2: (8.4, 4.4), 3: (9.6, 4.4)}.get(self.n_panels, (8.0, 7.2))
+        sizes = {1: (6.4, 5.2), 2: (8.4, 4.4), 3: (9.6, 4.4), 4: (8.0, 7.2), 5: (10.4, 7.2)}
+        return sizes[self.n_panels]
 
     @classmethod
     def from_estimator(
@@ -222,7 +229,7 @@ class SurfaceDisplay:
             What the rows are, such as "training data".
         coverage : float or None, default=0.9
             Share of new rows that a band over one feature holds, where the estimator knows its
-            errors; None draws none.
+            errors; None draws none, and no standard deviation over two features.
         ax : sequence of matplotlib Axes, default=None
             One Axes for each panel; None makes a figure.
         draw : bool, default=True
@@ -269,10 +276,8 @@ class SurfaceDisplay:
         if function is not None:
             actual = _one_column(function(inputs), len(grid.axes[0]) ** len(grid.axes), "function")
         response = _response(estimator, inputs, classes, output)
-        band, targets, predictions = None, None, None
-        if coverage is not None and len(grid.axes) == 1 and hasattr(estimator, "error_bars_"):
-            band = estimator.predict_interval(inputs, coverage)  # (G, 2) or (G, K, 2)
-            band = band[:, output] if band.ndim == 3 else band
+        targets, predictions = None, None
+        band, std = _uncertainty(estimator, inputs, len(grid.axes), output, coverage)
         if y is not None:
             targets = target_column(y, len(X), output, classes)
             predicted = estimator.predict(X)
@@ -294,6 +299,7 @@ class SurfaceDisplay:
             data_name=data_name,
             band=band,
             coverage=coverage or 0.9,
+            std=None if std is None else std.reshape(shape),
         )
         return display.plot(ax, **plot_kwargs) if draw else display
 
@@ -336,12 +342,12 @@ class SurfaceDisplay:
         ['y', 'error']
         """
         axes = panel_axes(ax, self.panel_grid, n_panels=self.n_panels, figsize=self.figsize)
-        self.colorbar_ = self.error_colorbar_ = None
+        self.colorbar_ = self.error_colorbar_ = self.std_colorbar_ = None
         if len(self.axes) == 1:
             self.artists_ = draw_curves(self, axes, max_points)
         else:
             drawn = draw_surfaces(self, axes, cmap, error_cmap, max_points)
-            self.artists_, self.colorbar_, self.error_colorbar_ = drawn
+            self.artists_, self.colorbar_, self.error_colorbar_, self.std_colorbar_ = drawn
         self.ax_, self.figure_ = axes, axes[0].figure
         return self
 
@@ -368,6 +374,21 @@ def _response(estimator: Any, inputs: Any, classes: list[Any] | None, output: in
     if classes is not None and len(classes) == 2 and hasattr(estimator, "predict_proba"):
         return np.asarray(estimator.predict_proba(inputs))[:, 1]
     return target_column(estimator.predict(inputs), len(inputs), output, classes)
+
+
+def _uncertainty(
+    estimator: Any, inputs: Any, n_features: int, output: int, coverage: float | None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return a band (G, 2) over one feature, or standard deviations (G * G,) over two."""
+    if coverage is None or not hasattr(estimator, "error_bars_"):
+        return None, None
+    if n_features == 1:
+        band = estimator.predict_interval(inputs, coverage)  # (G, 2) or (G, K, 2)
+        return band[:, output] if band.ndim == 3 else band, None
+    std = estimator.predict(inputs, return_std=True)[1]
+    std = std[:, output] if std.ndim == 2 else std
+    # One number everywhere, as of a single network, is no picture.
+    return None, std if np.ptp(std) > 1e-9 * std.max() else None
 
 
 def _one_column(values: Any, n_rows: int, name: str) -> np.ndarray:

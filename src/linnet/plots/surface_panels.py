@@ -30,14 +30,15 @@ COVERED, PANEL_AREA = 0.75, 30_000
 
 def draw_surfaces(
     display: SurfaceDisplay, axes: np.ndarray, cmap: Any, error_cmap: Any, most: int | None
-) -> tuple[dict[str, Any], Any, Any]:
-    """Draw over two features; return the artists, the colour bar, and the error's own."""
+) -> tuple[dict[str, Any], Any, Any, Any]:
+    """Draw over two features; return the artists and the colour bars: common, error, deviation."""
     colours = _class_colours(display, cmap) if display.classes else _value_colours(display, cmap)
     rows = _drawable_rows(display, most)
     panel_of = dict(zip(display.panels, axes, strict=True))
-    for ax in axes:
-        in_row_after_first = len(axes) == 3 and ax is not axes[0]
-        _set_features(ax, display, y_labels=not in_row_after_first, narrow=len(axes) == 3)
+    in_threes = len(axes) in (3, 5)
+    for number, ax in enumerate(axes):
+        first_in_row = not in_threes or number % 3 == 0
+        _set_features(ax, display, y_labels=first_in_row, narrow=in_threes)
     artists: dict[str, Any] = {}
     if "data" in panel_of:
         artists["data"] = _points(panel_of["data"], display, rows, display.y, colours)
@@ -55,6 +56,8 @@ def draw_surfaces(
         artists["error"] = _draw_mistakes(panel_of["error"], display, rows, colours)
     elif "error" in panel_of:
         artists["error"] = _draw_error(panel_of["error"], display, rows, error_cmap)
+    if "std" in panel_of:
+        artists["std"] = _draw_deviation(panel_of["std"], display)
     bars = _colour_bars(display, panel_of, artists)
     return artists, *bars
 
@@ -187,6 +190,13 @@ def _draw_error(ax: Any, display: SurfaceDisplay, rows: np.ndarray, cmap: Any) -
     return _points(ax, display, rows, error, colours)
 
 
+def _draw_deviation(ax: Any, display: SurfaceDisplay) -> Any:
+    from matplotlib.colors import Normalize
+
+    heading(ax, "standard deviation")
+    return _image(ax, display, display.std, _Colours("YlOrBr", Normalize(0, _largest(display.std))))
+
+
 def _draw_mistakes(ax: Any, display: SurfaceDisplay, rows: np.ndarray, colours: _Colours) -> Any:
     """The rows of a wrong class, in the colour of their true one, over the pale regions."""
     wrong = display.y != display.y_pred
@@ -222,14 +232,14 @@ def _set_features(ax: Any, display: SurfaceDisplay, *, y_labels: bool, narrow: b
 
 def _colour_bars(
     display: SurfaceDisplay, panel_of: dict[str, Any], artists: dict[str, Any]
-) -> tuple[Any, Any]:
-    """One bar for the shared scale and, beside the error, its own."""
+) -> tuple[Any, Any, Any]:
+    """One bar for the shared scale and, beside the error and the standard deviation, their own."""
     figure = panel_of["network"].figure
-    single, in_row = len(panel_of) == 1, len(panel_of) == 3
-    own_error = "error" in panel_of and not display.classes
-    sharing = [ax for name, ax in panel_of.items() if not (own_error and name == "error")]
+    single, in_row = len(panel_of) == 1, len(panel_of) == 3 or set(panel_of) == {"network", "std"}
+    own = {"std"} if display.classes else {"error", "std"}
+    sharing = [ax for name, ax in panel_of.items() if name not in own]
     # Below four panels the bar reaches under all of them, so that the panels keep one size.
-    beside = list(panel_of.values()) if len(panel_of) == 4 else sharing
+    beside = list(panel_of.values()) if len(panel_of) >= 4 else sharing
     bar = figure.colorbar(
         artists["network"],
         ax=beside,
@@ -238,17 +248,17 @@ def _colour_bars(
         **({} if single else {"aspect": 40 if not in_row else 30, "fraction": 0.06, "pad": 0.03}),
     )
     _tidy_bar(bar, display)
-    if not own_error:
-        return bar, None
-    error_bar = figure.colorbar(
-        artists["error"],
-        ax=panel_of["error"],
-        location="bottom" if in_row else "right",
-        label=label(_error_name(display), display.unit, width=34),
-        **({"aspect": 15, "fraction": 0.06, "pad": 0.03} if in_row else {}),
-    )
-    tidy_ticks(error_bar.long_axis, 5)
-    return bar, error_bar
+    bars = {}
+    for name in (name for name in panel_of if name in own):
+        bars[name] = figure.colorbar(
+            artists[name],
+            ax=panel_of[name],
+            location="bottom" if in_row else "right",
+            label=label(_own_scale(display, name), display.unit, width=34),
+            **({"aspect": 15, "fraction": 0.06, "pad": 0.03} if in_row else {}),
+        )
+        tidy_ticks(bars[name].long_axis, 5)
+    return bar, bars.get("error"), bars.get("std")
 
 
 def _tidy_bar(bar: Any, display: SurfaceDisplay) -> None:
@@ -270,7 +280,9 @@ def _target_label(display: SurfaceDisplay) -> str:
     return label(display.target_name or default, display.unit, width=60)
 
 
-def _error_name(display: SurfaceDisplay) -> str:
+def _own_scale(display: SurfaceDisplay, name: str) -> str:
+    if name == "std":
+        return "standard deviation"
     return "network - actual function" if display.actual is not None else "network - data"
 
 

@@ -269,9 +269,9 @@ class Halving:
         self._note_gains(standing, n_folds)
         ranked = self._ranked(standing, n_folds)
         kept = ranked[: math.ceil(len(ranked) / ETA)]
-        is_out = 0 not in kept and self.compare(kept[0], n_folds).is_better(len(standing) - 1)
-        if 0 in standing and 0 not in kept and not is_out:
-            kept.append(0)
+        if 0 in standing and 0 not in kept:
+            is_out = self.compare(kept[0], n_folds).is_better(len(standing) - 1)
+            kept += [] if is_out else [0]
         for number in set(standing) - set(kept):
             self.entries[number].members.clear()
         return sorted(kept)

@@ -25,15 +25,13 @@ from linnet.report import task_of
 from linnet.spelling import check_choice
 from linnet.training import TrainingState, draw_seed, versions
 from linnet.tuning import space
-from linnet.tuning.halving import _LAST, Clock, Entry, Halving, rungs
+from linnet.tuning.halving import _LAST, Clock, Entry, Halving
 from linnet.tuning.record import Candidate, TuningOutcome, TuningRecord
 
 TASKS = ("regression", "classification")
-# Candidates that a search should have at least; where time is short, all train fewer epochs then.
-_FEWEST = 8
-# Epochs, and share of the usual ones, with which trainings still tell how good settings are.
-_FEWEST_EPOCHS, _LEAST_SHARE = 5, 0.25
 _PROBED_EPOCHS = 3
+# Share of the budget that the members of the defaults may take.
+_DEFAULTS = 0.8
 # Share of the budget by which what is learnt from rows held out is done.
 _LEARN_ERRORS = 0.98
 
@@ -110,8 +108,9 @@ def tune(
     y : array-like of shape (N,) or (N, K)
         Targets.
     budget : float or None, default=60.0
-        Seconds for the search and the final model together, above 0; None: no limit. Where a
-        training takes long, all train fewer epochs, so that some candidates can be tried.
+        Seconds for the search and the final model together, above 0; None: no limit. Where it is
+        not enough for an ensemble with the defaults, that is trained for fewer epochs, and nothing
+        is searched.
     task : {"regression", "classification"}, optional
         By default classification for text, booleans and two numbers, else regression.
     sample_weight : array-like of shape (N,), optional
@@ -189,8 +188,8 @@ class _Search:
         progress: bool,
     ):
         self.base, self.prepared, self.clock, self.progress = base, prepared, clock, progress
-        # Whether all train fewer epochs, and whether there is time for the defaults alone.
-        self.is_shortened = self.is_hopeless = False
+        # Whether there is time for the defaults alone, and not for all of their epochs.
+        self.is_hopeless = False
         plan = prepared.plan
         plan.options = {"engine": base.engine, "device": base.device}
         self.n_at_once, self.n_threads = threads_of(plan, base.n_threads)
@@ -244,14 +243,15 @@ class _Search:
         given = self.base.get_params(deep=False)
         if distributions is None:
             names = {name for name in names if isinstance(given[name], str)}
-        if self.is_shortened:
+        if self.is_hopeless:
             names.add("max_iter")
         return [name for name in given if name in names]
 
     def _fit_to_budget(self) -> float:
-        """Let all train fewer epochs where time would not be enough for a search.
+        """Give up the search, and some epochs, where time is not enough for the defaults.
 
-        Returns the seconds that a training with the defaults takes, about.
+        Candidates that cost the defaults some of their epochs would make them worse by more than
+        they win. Returns the seconds that a training with the defaults takes, about.
         """
         budget, plan = self.clock.budget, self.prepared.plan
         if math.isinf(budget):
@@ -265,23 +265,17 @@ class _Search:
         )
         if member.history.outcome is Outcome.INTERRUPTED:
             raise KeyboardInterrupt
-        epoch = float(member.history.seconds.mean())
+        epoch = float(np.median(member.history.seconds))  # the first one takes longer
         usual = epoch * plan.settings.max_iter
-        n_trainings = _trainings(_FEWEST, len(plan.seeds))
-        affordable = 0.8 * budget * self.n_at_once / n_trainings
+        affordable = _DEFAULTS * budget / math.ceil(len(plan.seeds) / self.n_at_once)
         if usual <= affordable:
             return usual
-        epochs = int(affordable / epoch)
-        if epochs < max(_FEWEST_EPOCHS, _LEAST_SHARE * plan.settings.max_iter):
-            self.is_hopeless = True
-            share = 0.8 * budget * self.n_at_once / len(plan.seeds)
-            epochs = max(1, int(share / epoch))
-        epochs = min(epochs, plan.settings.max_iter)
+        epochs = max(1, int(affordable / epoch))
         self.record.notes.append(
             f"Each training has at most {epochs} epochs in place of {plan.settings.max_iter}, to "
             f"keep to {budget:g} s."
         )
-        self.is_shortened = True
+        self.is_hopeless = True
         self.base.set_params(max_iter=epochs)
         plan.settings = replace(plan.settings, max_iter=epochs)
         return epoch * epochs
@@ -317,7 +311,7 @@ class _Search:
         record.standing = [[place[i] for i in rung] for rung in race.standing]
         record.folds, record.best_index = race.folds, place[winner]
         record.outcome = TuningOutcome.ALL_TRIED
-        if race.cut_off or len(tried) < record.n_candidates or self.is_shortened:
+        if race.cut_off or len(tried) < record.n_candidates or self.is_hopeless:
             record.outcome = TuningOutcome.TIME_UP
         if race.interrupted:
             record.outcome = TuningOutcome.INTERRUPTED
@@ -343,15 +337,6 @@ class _Search:
             record.sentence,
             *record.notes,
         ]
-
-
-def _trainings(n_candidates: int, n_members: int) -> int:
-    """Return how many trainings a search takes if the defaults stay to the end."""
-    total, judged_by, n = 0, 0, n_candidates
-    for n_folds in rungs(n_members):
-        total += n * (n_folds - judged_by)
-        judged_by, n = n_folds, max(2, math.ceil(n / 3))
-    return total
 
 
 def check_budget(budget: Any) -> float:
