@@ -15,7 +15,7 @@ PIP_INSTALL = PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.tx
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs pictures native sanitize bench constraints clean
+.PHONY: help demo test lint format docs pictures native golden sanitize bench wheel constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ native: ## Build the native module anew and write its stub
 	@$(MAKE) --no-print-directory .venv/installed-for-tests
 	$(BIN)/python -m nanobind.stubgen --quiet --module linnet._native \
 		--output-file src/linnet/_native.pyi
+
+golden: .venv/installed-for-tests ## Record anew what bits each instruction set gives (tests/golden.json)
+	$(BIN)/python tests/golden.py --record
 
 # Without Python, in a minute or two. The widest vectors are compiled for AVX2, which works them off in
 # halves, so that their kernels are tested on processors without AVX-512 too.
