@@ -4,8 +4,8 @@
 
 Each trial is done by two processes that live as long as they can. The steady one trains without
 interruption. The restless one trains with another number of threads and is interrupted at random
-moments by Ctrl-C, SIGTERM or SIGKILL; where there is a checkpoint, it goes on from it. In the end it
-has to give the same bits. What is a fault: other bits, an error that is no sentence of linnet's, a
+moments by Ctrl-C, SIGTERM or SIGKILL; where there is a checkpoint, it goes on from it. In the end
+it has to give the same bits. What is a fault: other bits, an error that is no sentence of linnet's, a
 warning of another library, a number that is not finite, a process that does not answer or dies.
 """
 
@@ -58,7 +58,7 @@ def draw(random: np.random.Generator) -> dict[str, Any]:
     step = 4e-4 if engine == "torch" else 3e-5
     step += sum(hidden) * 20 * batch_size * 1e-9
     n_steps = job["n_rows"] / batch_size
-    seconds = random.uniform(0.5, 4.0) if kind == "train" else random.uniform(0.1, 1.0)
+    seconds = random.uniform(0.2, 2.0) if kind == "train" else random.uniform(0.1, 0.5)
     epochs = int(np.clip(seconds / (step * n_steps), 2, 3000))
     epochs = min(epochs, 100) if solver in ("lbfgs", "lm") else epochs
     if kind == "train":
@@ -88,7 +88,7 @@ def draw(random: np.random.Generator) -> dict[str, Any]:
         }
     else:
         members = int(random.integers(2, 6))
-        job["options"] = {"n_members": members, "max_iter": max(2, min(epochs // 20, 40))}
+        job["options"] = {"n_members": members, "max_iter": max(2, min(epochs // 100, 10))}
     return job
 
 

@@ -1,105 +1,105 @@
-"""Many fits in one process, at once or one after another: nothing is left over, and no bit differs."""
+"""Many fits in a process: nothing is left over, no bit differs, no processor is asked for twice."""
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import subprocess
 import sys
-import warnings
+import threading
+import time
 from pathlib import Path
 
+import many_fits
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/task").exists(), reason="memory and threads are read from Linux's /proc"
-)
+from linnet.engine.processors import Processors
 
-ROOT = Path(__file__).resolve().parent.parent
-
-EACH_KIND = """
-import gc, json, os, sys, threading, warnings
-import numpy as np, torch
-from torch import nn
-import linnet
-warnings.simplefilter("ignore")  # the fits are short, and say so
-torch.set_num_threads(2)
-X = np.random.default_rng(0).normal(size=(200, 4))
-y = np.sin(X[:, 0]) + X[:, 1]
-labels = (y > 0).astype(int)
-
-def train(engine, i):
-    module = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Dropout(0.1), nn.Linear(16, 1))
-    linnet.train(module, X.astype("float32"), y[:, None], epochs=3, random_state=i, engine=engine,
-                 optimizer=["adam", "sgd", "lbfgs"][i % 3 if not i % 2 else 0])
-
-def fit(model, target):
-    model.fit(X, target)
-    model.predict(X)
-
-def do(i):
-    engine = ["auto", "torch"][i // 2 % 2]
-    how = {"max_iter": 3, "random_state": i, "engine": engine}
-    kind = i % 6
-    if kind == 0:
-        train(engine, i)
-    elif kind == 1:
-        fit(linnet.MLPRegressor((16,), early_stopping=True, **how), y)
-    elif kind == 2:
-        fit(linnet.MLPClassifier((16,), **how), labels)
-    elif kind == 3:
-        module = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
-        fit(linnet.ModuleRegressor(module, **how), y)
-    elif kind == 4:
-        fit(linnet.EnsembleRegressor(3, hidden_layer_sizes=(8,), **how), y)
-    else:
-        fit(linnet.EnsembleClassifier(2, hidden_layer_sizes=(8,), **how), labels)
-
-def held():
-    gc.collect()
-    pages = int(open("/proc/self/statm").read().split()[1])
-    names = sorted(os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd")
-                   if os.path.exists(f"/proc/self/fd/{n}"))
-    return {"MB": pages * os.sysconf("SC_PAGE_SIZE") / 1e6, "handles": names,
-            "threads": len(os.listdir("/proc/self/task")), "of_python": threading.active_count()}
-
-n, n_first = map(int, sys.argv[1:])
-states = []
-for i in range(n):
-    do(i)
-    if i + 1 == n_first or (i + 1) % 50 == 0 or i + 1 == n:
-        states.append({"fits": i + 1, **held()})
-print(json.dumps(states))
-"""
+pytestmark = [
+    pytest.mark.skipif(
+        not Path("/proc/self/task").exists(),
+        reason="memory and threads are read from Linux's /proc",
+    ),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 
-def states_of(n_fits: int, n_first: int) -> list[dict]:
-    """Return what a process holds after `n_first` fits, and later on."""
-    run = subprocess.run(
-        [sys.executable, "-c", EACH_KIND, str(n_fits), str(n_first)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def found_by(*words: str):
+    command = [sys.executable, many_fits.__file__, *words]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    states = json.loads(run.stdout)
-    return [state for state in states if state["fits"] >= n_first]
+    return json.loads(run.stdout)
 
 
-def check(states: list[dict], most: float) -> None:
+def check_states(states: list[dict], most_mb: float) -> None:
     first = states[0]
     for state in states:
-        assert state["of_python"] == 1
-        assert state["threads"] == first["threads"]
+        assert state["of_python"] == first["of_python"]
+        assert state["threads"] <= first["threads"]
         assert state["handles"] == first["handles"]
-        assert state["MB"] <= first["MB"] + most, states
+        assert state["MB"] <= first["MB"] + most_mb, states
 
 
 def test_a_few_fits_of_each_kind_leave_no_thread_no_handle_and_no_memory():
-    check(states_of(72, 36), 4.0)
+    check_states(many_fits.one_by_one(28, 14, 14), 8.0)
 
 
 @pytest.mark.slow
 def test_a_thousand_fits_hold_no_more_memory_than_fifty():
-    check(states_of(1000, 50), 20.0)
+    check_states(found_by("one-by-one", "1000"), 20.0)
+
+
+def test_fits_from_eight_threads_have_the_bits_of_fits_one_by_one():
+    found = many_fits.at_once(14)
+    assert found["digests"] == [many_fits.fit(number) for number in range(14)]
+    assert found["most"] <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.slow
+def test_sixty_four_fits_from_threads_and_processes_have_the_bits_of_fits_one_by_one():
+    found, n_processors = found_by("at-once", "64"), len(os.sched_getaffinity(0))
+    assert found["threads"]["digests"] == found["alone"]
+    assert found["threads"]["most"] <= n_processors
+    assert found["processes"] == found["alone"]
+
+
+def test_processors_are_given_out_in_the_order_of_asking_and_never_more_than_there_are():
+    processors, order, together = Processors(4), [], []
+    first_is_in, first_may_go = threading.Event(), threading.Event()
+
+    def work(number, wanted, fewer):
+        with processors.taken(wanted, fewer=fewer) as n_threads:
+            order.append((number, n_threads))
+            together.append(sum(processors._taken.values()))
+            if number == 0:
+                first_is_in.set()
+                first_may_go.wait(10)
+
+    threads = [
+        threading.Thread(target=work, args=arguments)
+        for arguments in [(0, 3, False), (1, 2, False), (2, 4, True), (3, 1, False)]
+    ]
+    threads[0].start()
+    first_is_in.wait(10)
+    for n_waiting, thread in enumerate(threads[1:], 1):  # one is free, but the next wants two
+        thread.start()
+        ends = time.monotonic() + 10
+        while len(processors._waiting) < n_waiting and time.monotonic() < ends:
+            time.sleep(0.001)
+    assert order == [(0, 3)]
+    first_may_go.set()
+    for thread in threads:
+        thread.join(10)
+    assert [number for number, _ in order] == [0, 1, 2, 3]
+    assert max(together) <= 4
+    with processors.taken(9) as n_threads:  # alone, as many as are asked for
+        assert n_threads == 9
+
+
+def test_what_was_not_given_back_holds_nobody_up_for_ever(monkeypatch):
+    processors = Processors(1)
+    monkeypatch.setattr("linnet.engine.processors._LONGEST_WAIT", 0.05)
+    processors._taken[-1] = 1  # of a thread that is no more
+    with processors.taken(1) as n_threads:
+        assert n_threads == 1
+    assert processors._taken == {-1: 1} and not processors._waiting

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from golden import CASES, GOLDEN, levels, made_with, run
+
 from linnet.native import instruction_sets
 
 pytest.importorskip("linnet._native", reason="the native module is not installed")
