@@ -79,6 +79,19 @@ sanitize: ## Test the C++ under the address, undefined-behaviour and thread sani
 bench: .venv/installed-for-bench build/tensorflow-venv/installed ## Measure linnet beside others
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
+# From the sdist, so that one that lacks a file is seen; and away from this folder, which holds another
+# linnet.
+wheel: .venv/installed-for-tests ## Build sdist and wheel, and run the demo from the wheel in an empty environment
+	rm -rf dist build/empty
+	LINNET_REQUIRE_NATIVE=1 PIP_CONSTRAINT=$(CURDIR)/constraints.txt \
+		PIP_BUILD_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m build --outdir dist
+	$(PYTHON) -m venv build/empty
+	PIP_CONSTRAINT=constraints.txt build/empty/bin/python -m pip install --quiet \
+		--disable-pip-version-check dist/*.whl
+	build/empty/bin/python -m pip check
+	cd build/empty && bin/python -I -c 'import linnet._native' && bin/linnet demo --force
+	rm -rf build/empty
+
 constraints: ## Renew constraints.txt with today's versions (TORCH=... chooses that of torch)
 	rm -rf build/constraints
 	$(PYTHON) -m venv build/constraints

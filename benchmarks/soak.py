@@ -5,8 +5,8 @@
 Each trial is done by two processes that live as long as they can. The steady one trains without
 interruption. The restless one trains with another number of threads and is interrupted at random
 moments by Ctrl-C, SIGTERM or SIGKILL; where there is a checkpoint, it goes on from it. In the end
-it has to give the same bits. What is a fault: other bits, an error that is no sentence of linnet's, a
-warning of another library, a number that is not finite, a process that does not answer or dies.
+it has to give the same bits. What is a fault: other bits, an error that is no sentence of linnet's,
+a warning of another library, a number that is not finite, a process that does not answer or dies.
 """
 
 from __future__ import annotations

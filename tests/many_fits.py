@@ -1,7 +1,7 @@
 """Fits of every kind, one after another or at once, and what the process holds meanwhile.
 
-``python tests/many_fits.py one-by-one 1000`` and ``python tests/many_fits.py at-once 64`` print what
-was found, as JSON.
+``python tests/many_fits.py one-by-one 1000`` and ``python tests/many_fits.py at-once 64`` print
+what was found, as JSON.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 import linnet
-import linnet.network
 from linnet.engine import processors
+from linnet.network import mlp
 
 X = np.random.default_rng(0).normal(size=(300, 6))
 y = np.sin(X[:, 0]) + X[:, 1]
@@ -34,11 +34,11 @@ labels = (y > 0).astype(int)
 def network(number: int) -> nn.Module:
     """Return a module with dropout.
 
-    Its weights come from a generator of its own: torch's layers draw theirs from the global one, and
-    so would take numbers away from a training with dropout in another thread.
+    Its weights come from a generator of its own: torch's layers draw theirs from the global one,
+    and so would take numbers away from a training with dropout in another thread.
     """
     generator = torch.Generator().manual_seed(number)
-    return linnet.network.mlp(6, (16,), 1, activation="tanh", dropout=0.1, generator=generator)
+    return mlp(6, (16,), 1, activation="tanh", dropout=0.1, generator=generator)
 
 
 def train(number: int, engine: str) -> np.ndarray:

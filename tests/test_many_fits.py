@@ -18,7 +18,7 @@ from linnet.engine.processors import Processors
 pytestmark = [
     pytest.mark.skipif(
         not Path("/proc/self/task").exists(),
-        reason="memory and threads are read from Linux's /proc",
+        reason="memory is read from Linux's /proc",
     ),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]

@@ -52,7 +52,7 @@ def test_every_level_trains_as_the_plain_one_does(level):
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_every_level_gives_the_bits_that_were_recorded(level):
-    """In another process, with any number of threads, and when the training was ended and goes on."""
+    """In another process, with any number of threads, ended in the middle and gone on with."""
     found = of(level)["digests"]
     assert {name: len(set(same)) for name, same in found.items()} == dict.fromkeys(CASES, 1)
     golden = json.loads(GOLDEN.read_text())

@@ -282,8 +282,10 @@ class NetworkEstimator(Fitted, BaseEstimator):
     def _split(self, y: np.ndarray, seed: int, *, validates: bool) -> dict[str, np.ndarray]:
         """Return the rows to train on, to validate and to test; empty where all are trained on."""
         stratified = is_classifier(self) and y.ndim == 1
-        rows, split = np.arange(len(y)), {}
         test_fraction = getattr(self, "test_fraction", 0.0)
+        if not test_fraction and not (validates and self.early_stopping):
+            return {}
+        rows, split = np.arange(len(y)), {}
         if test_fraction:
             rows, split["test"] = split_rows(
                 y, test_fraction, seed, stratified=stratified, called="test_fraction"
@@ -292,7 +294,7 @@ class NetworkEstimator(Fitted, BaseEstimator):
             share = self.validation_fraction / (1 - test_fraction)  # of those that are left
             kept, held_out = split_rows(y[rows], share, seed, stratified=stratified)
             rows, split["validation"] = rows[kept], rows[held_out]
-        return {"train": rows, **split} if split else {}
+        return {"train": rows, **split}
 
     def _score_of(
         self,
