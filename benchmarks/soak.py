@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ESTIMATORS = ("MLPRegressor", "MLPClassifier", "EnsembleRegressor", "EnsembleClassifier")
 SOLVERS = ("adam", "adamw", "sgd", "rmsprop", "lbfgs", "lm")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-LONGEST = 300.0  # seconds that a job may take
+LONGEST = 120.0  # seconds for which no thread of a process may be about to compute
 
 
 def draw(random: np.random.Generator) -> dict[str, Any]:
@@ -132,13 +133,26 @@ class Worker:
         Raises
         ------
         TimeoutError
-            If it says nothing.
+            If it says nothing and waits for nothing. On a busy computer a process that is about to
+            compute may have to wait for long: that time does not count.
         """
-        try:
-            return self._lines.get(timeout=LONGEST)
-        except queue.Empty:
-            self.stop()
-            raise TimeoutError(f"no answer in {LONGEST:g} seconds") from None
+        idle = 0.0
+        while idle < LONGEST:
+            try:
+                return self._lines.get(timeout=1.0)
+            except queue.Empty:
+                idle += not self._is_at_work()
+        self.stop()
+        raise TimeoutError(f"no answer, and nothing done for {LONGEST:g} seconds")
+
+    def _is_at_work(self) -> bool:
+        """Whether some thread computes, waits for a processor or for the disk, or is stopped."""
+        assert self._process is not None
+        for path in Path(f"/proc/{self._process.pid}/task").glob("*/stat"):
+            with suppress(OSError):
+                if path.read_text().rsplit(")", 1)[1].split()[0] in "RDT":
+                    return True
+        return False
 
     def begin(self, job: dict[str, Any]) -> bool:
         """Hand over a job; return whether it goes on from a checkpoint."""
@@ -159,7 +173,7 @@ class Worker:
     def exit_status(self) -> int:
         """Return how the process ended."""
         assert self._process is not None
-        return self._process.wait(LONGEST)
+        return self._process.wait()
 
     def stop(self) -> None:
         """End the process."""
