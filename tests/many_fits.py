@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,9 @@ def fit(number: int) -> str:
         model = linnet.EnsembleClassifier(2, hidden_layer_sizes=(8,), **how)
         values = model.fit(X, labels).predict_proba(X)
     else:  # steps large enough for several threads
-        values = linnet.MLPRegressor((128, 128), batch_size=300, **how).fit(X, y).predict(X)
+        many, targets = np.tile(X, (10, 1)), np.tile(y, 10)
+        model = linnet.MLPRegressor((128, 128), batch_size=500, **how)
+        values = model.fit(many, targets).predict(X)
     return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
 
 
@@ -96,7 +99,7 @@ def one_by_one(n_fits: int, n_first: int, step: int) -> list[dict[str, Any]]:
     return states
 
 
-def at_once(n_fits: int) -> dict[str, Any]:
+def at_once(numbers: Sequence[int]) -> dict[str, Any]:
     """Return digests of fits from eight threads, and the most threads that computed at once."""
     shared, most = processors._PROCESSORS, [0]
     take = shared._take
@@ -109,7 +112,7 @@ def at_once(n_fits: int) -> dict[str, Any]:
     shared._take = watched
     try:
         with ThreadPoolExecutor(8) as pool:
-            digests = list(pool.map(fit, range(n_fits)))
+            digests = list(pool.map(fit, numbers))
     finally:
         del shared._take
     return {"digests": digests, "most": max(most)}
@@ -131,7 +134,7 @@ if __name__ == "__main__":
         import joblib
         import many_fits  # by this name the other processes find it
 
-        found = {"alone": [fit(number) for number in range(n)], "threads": at_once(n)}
+        found = {"alone": [fit(number) for number in range(n)], "threads": at_once(range(n))}
         pairs = joblib.Parallel(n_jobs=8)(joblib.delayed(many_fits.in_process)(i) for i in range(n))
         found["processes"] = [digest for digest, _ in pairs]
         found["threads_of_a_process"] = max(n_threads for _, n_threads in pairs)
