@@ -15,7 +15,7 @@ PIP_INSTALL = PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.tx
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs pictures native sanitize bench constraints clean
+.PHONY: help demo test lint format docs pictures native golden sanitize bench wheel constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ native: ## Build the native module anew and write its stub
 	$(BIN)/python -m nanobind.stubgen --quiet --module linnet._native \
 		--output-file src/linnet/_native.pyi
 
+golden: .venv/installed-for-tests ## Record anew what bits each instruction set gives (tests/golden.json)
+	$(BIN)/python tests/golden.py --record
+
 # Without Python, in a minute or two. The widest vectors are compiled for AVX2, which works them off in
 # halves, so that their kernels are tested on processors without AVX-512 too.
 NATIVE_FLAGS := -std=c++17 -O1 -g -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wall -Wextra \
@@ -75,6 +78,19 @@ sanitize: ## Test the C++ under the address, undefined-behaviour and thread sani
 
 bench: .venv/installed-for-bench build/tensorflow-venv/installed ## Measure linnet beside others
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+# From the sdist, so that one that lacks a file is seen; and away from this folder, which holds another
+# linnet.
+wheel: .venv/installed-for-tests ## Build sdist and wheel, and run the demo from the wheel in an empty environment
+	rm -rf dist build/empty
+	LINNET_REQUIRE_NATIVE=1 PIP_CONSTRAINT=$(CURDIR)/constraints.txt \
+		PIP_BUILD_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m build --outdir dist
+	$(PYTHON) -m venv build/empty
+	PIP_CONSTRAINT=constraints.txt build/empty/bin/python -m pip install --quiet \
+		--disable-pip-version-check dist/*.whl
+	build/empty/bin/python -m pip check
+	cd build/empty && bin/python -I -c 'import linnet._native' && bin/linnet demo --force
+	rm -rf build/empty
 
 constraints: ## Renew constraints.txt with today's versions (TORCH=... chooses that of torch)
 	rm -rf build/constraints

@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks import growth, memory, steps, tutorial
+from benchmarks import growth, memory, soak, steps, tutorial
 from benchmarks.__main__ import merge
 from benchmarks.contestants import LINNET, PYTORCH, SCIKIT_LEARN, Contestant
 from benchmarks.problems import STEPS, TUTORIAL, Problem
@@ -144,3 +145,18 @@ def test_results_of_parts_measured_apart_are_kept_in_one_file_and_one_page(part,
     assert "- Skipped: nobody, 1 thread: No module named" in page
     assert "a processor (2 cores, Linux x86_64), Python 3.11.7, linnet 0.1.0" in page
     assert (tmp_path / "growth.png").stat().st_size > 5000
+
+
+@pytest.mark.slow
+def test_a_soak_of_some_seconds_finds_no_fault(tmp_path):
+    summary, faults = soak.run(20.0, seed=3, log=tmp_path / "soak.jsonl")
+    assert faults == []
+    assert summary["trials"] == len((tmp_path / "soak.jsonl").read_text().splitlines()) >= 1
+    assert summary["fits"] >= summary["trials"]
+
+
+def test_a_soak_draws_the_same_trials_from_the_same_seed():
+    one, other, third = (np.random.default_rng(seed) for seed in (0, 0, 1))
+    jobs = [soak.draw(one) for _ in range(20)]
+    assert jobs == [soak.draw(other) for _ in range(20)] != [soak.draw(third) for _ in range(20)]
+    assert {job["kind"] for job in jobs} == {"train", *soak.ESTIMATORS}

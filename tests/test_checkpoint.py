@@ -293,3 +293,17 @@ def test_the_file_is_seldom_written(tmp_path, monkeypatch):
     monkeypatch.setattr(Checkpoint, "write", lambda self, **_: (count.append(1), write(self)))
     fit(200, checkpoint=tmp_path / "training")
     assert len(count) == 1
+
+
+def test_a_column_made_by_newaxis_is_digested(tmp_path):
+    # Its stride is 0, where torch's own columns have 1.
+    module = network()
+    linnet.train(
+        module,
+        X,
+        y[:, 0].astype(np.float64)[:, None],
+        epochs=1,
+        random_state=0,
+        checkpoint=tmp_path / "training",
+    )
+    assert (tmp_path / "training").exists()

@@ -264,3 +264,33 @@ def test_a_lazy_layer_that_no_batch_reaches_is_named(fit):
         "layer. Leave out a layer that forward does not use, or give it its size, such as "
         "nn.Linear(8, 1) instead of nn.LazyLinear(1)."
     )
+
+
+INTERRUPTED_IMPORT = """
+import os, signal, sys, threading, time, warnings
+import numpy as np
+import linnet
+signal.signal(signal.SIGINT, signal.default_int_handler)
+warnings.simplefilter("ignore")
+X = np.random.default_rng(0).normal(size=(50, 2))
+
+def press():
+    while "torch._inductor.standalone_compile" not in sys.modules:
+        time.sleep(0.0005)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=press).start()
+try:
+    linnet.MLPRegressor(max_iter=2).fit(X, X[:, 0])
+except KeyboardInterrupt:
+    print("interrupted")
+print(linnet.MLPRegressor(max_iter=2).fit(X, X[:, 0]).n_iter_)
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_the_imports_of_the_first_fit_leaves_a_process_that_can_fit():
+    run = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout) == (0, "interrupted\n2\n"), run.stderr

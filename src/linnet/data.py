@@ -266,15 +266,30 @@ def _tensor(values: Any, name: str) -> torch.Tensor:
             array = array.astype(float)
     if array.dtype.kind not in "biuf":
         raise TypeError(_no_numbers(name, _kind(array)))
-    # torch shares memory with an array that can be written to; others are copied, for a tensor
-    # cannot promise to leave them alone.
-    if array.dtype.byteorder not in "=|" or not array.flags.writeable:
+    if array.dtype.byteorder not in "=|":
         array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype in (np.uint16, np.uint32, np.uint64):
         array = array.astype(np.int64)
     if array.dtype == np.longdouble:
         array = array.astype(np.float64)
-    return torch.from_numpy(np.ascontiguousarray(array))
+    return shared(np.ascontiguousarray(array))
+
+
+class _Lent:
+    """An array as NumPy may take it up again, as one that can be written to."""
+
+    def __init__(self, array: np.ndarray):
+        self.array = array  # kept as long as the memory is in use
+        place = (array.__array_interface__["data"][0], False)
+        self.__array_interface__ = {**array.__array_interface__, "data": place}
+
+
+def shared(array: np.ndarray) -> torch.Tensor:
+    """Return a tensor over an array's memory, though it be read-only, as a mapped file is.
+
+    Nothing here writes to rows: what a module is handed is a copy of some of them.
+    """
+    return torch.from_numpy(array if array.flags.writeable else np.asarray(_Lent(array)))
 
 
 def _no_numbers(name: str, kind: str) -> str:

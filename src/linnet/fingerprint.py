@@ -73,7 +73,7 @@ def digest_rows(rows: Rows | Stream) -> str:
     for tensor in (rows.X, rows.y, rows.weight):
         if tensor is not None:
             digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+            digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
     return f"{len(rows)} rows {digest.hexdigest()[:12]}"
 
 

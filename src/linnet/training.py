@@ -383,10 +383,12 @@ def _loop(
     is_native = isinstance(worker, NativeEngine) and on_epoch is None
     live = module.state_dict() if is_native else None
     history.outcome, n_before = None, history.n_epochs
+    order = torch.empty(len(worker.rows), dtype=torch.int64) if shuffle else None  # made once
     try:
         for _ in range(epochs):
             started = time.perf_counter()
-            order = torch.randperm(len(worker.rows), generator=generator) if shuffle else None
+            if order is not None:
+                torch.randperm(len(order), generator=generator, out=order)
             seed = int(torch.randint(2**62, (), generator=generator))
 
             result = worker.epoch(order, seed, deadline)

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from linnet.data import Rows, Stream
+from linnet.engine.processors import processors
 from linnet.engine.program import Program
 from linnet.engine.signature import KNOBS, signature
 from linnet.engine.thread_count import ThreadCount
@@ -96,21 +97,24 @@ class NativeEngine:
         before = self._schedule()
         groups = self._plan_steps()
         self._hand_over_state()
-        n_threads, started = self._threads.choose(), time.perf_counter()
-        total, norm, n_rows, n_steps, is_finite = self._network.train_epoch(
-            *self._arrays,
-            order.numpy(),
-            self._loss_tuple(),
-            self._solver,
-            groups,
-            self.batch_size,
-            self.clip_grad_norm or 0.0,
-            self.clip_grad_value or 0.0,
-            seed,
-            n_threads,
-            min(deadline - time.monotonic(), 1e9),
-        )
-        self._threads.took(time.perf_counter() - started)
+        chosen = self._threads.choose()
+        with processors(chosen, fewer=True) as n_threads:
+            started = time.perf_counter()
+            total, norm, n_rows, n_steps, is_finite = self._network.train_epoch(
+                *self._arrays,
+                order.numpy(),
+                self._loss_tuple(),
+                self._solver,
+                groups,
+                self.batch_size,
+                self.clip_grad_norm or 0.0,
+                self.clip_grad_value or 0.0,
+                seed,
+                n_threads,
+                min(deadline - time.monotonic(), 1e9),
+            )
+        if n_threads == chosen:
+            self._threads.took(time.perf_counter() - started)
         self._n_steps += n_steps
         if before is not None and n_steps < len(groups):
             self._set_back(*before, n_steps)
@@ -149,7 +153,9 @@ class NativeEngine:
             )
             return worker.evaluate(rows)
         self.module.eval()
-        total = self._network.evaluate(*_arrays(rows), self._loss_tuple(), torch.get_num_threads())
+        arrays = _arrays(rows)
+        with processors(torch.get_num_threads(), fewer=True) as n_threads:
+            total = self._network.evaluate(*arrays, self._loss_tuple(), n_threads)
         self._network.raise_interruption()
         return total / len(rows)
 

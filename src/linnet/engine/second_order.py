@@ -15,6 +15,7 @@ from torch import nn
 from linnet.data import Rows, Stream
 from linnet.engine.least_squares import FlatNetwork, NativeResiduals
 from linnet.engine.native_engine import loss_tuple
+from linnet.engine.processors import processors
 from linnet.engine.reasons import why_not
 from linnet.engine.torch_engine import TorchEngine, is_finite
 from linnet.history import EpochResult
@@ -43,7 +44,8 @@ class LeastSquaresEngine(TorchEngine):
         """
         self.module.eval()
         mu = self.optimizer.mu
-        loss = self.optimizer.iterate(self._problem)
+        with processors(torch.get_num_threads()):
+            loss = self.optimizer.iterate(self._problem)
         return EpochResult(
             loss,
             self.optimizer.gradient_norm,
@@ -109,7 +111,8 @@ class NativeLbfgsEngine(TorchEngine):
         solver = LBFGS([self._flat])
         solver.param_groups[0].update({**group, "params": [self._flat], "weight_decay": 0.0})
         solver.state[self._flat] = state
-        solver.step(closure)
+        with processors(self._n_threads):
+            solver.step(closure)
         for p, part in zip(parameters, self._parts(parameters), strict=True):
             with torch.no_grad():
                 p.copy_(part)

@@ -16,6 +16,7 @@ from torch import nn
 
 from linnet.data import Rows, Stream
 from linnet.engine.placement import threads
+from linnet.engine.processors import processors
 from linnet.history import EpochResult
 from linnet.losses import Loss
 
@@ -79,7 +80,8 @@ class TorchEngine:
         total, n_rows = self._zero(), 0
         groups = self.optimizer.param_groups
         rate = groups[0]["lr"]
-        with seeded(seed, self.device), torch.enable_grad():
+        n_threads = torch.get_num_threads()
+        with seeded(seed, self.device), processors(n_threads), torch.enable_grad():
             for x, y, weight in self.rows.batches(self.batch_size, order):
                 loss = self._step(x, y, weight)
                 total.add_(loss.detach(), alpha=1 if self.loss.is_sum else len(x))
@@ -140,7 +142,8 @@ class TorchEngine:
         self.module.eval()
         total, counted, n_rows = self._zero(), self._zero(), 0
         # A DataLoader draws from the global generator even where it does not shuffle.
-        with torch.no_grad(), seeded(0, self.device):
+        n_threads = torch.get_num_threads()
+        with torch.no_grad(), seeded(0, self.device), processors(n_threads):
             for x, y, weight in rows.batches(block_size(self.module, rows, self.batch_size)):
                 loss = self.loss(self.module(x), y, weight)
                 divisor = self.loss.divisor(y, weight)

@@ -221,12 +221,16 @@ class NetworkEstimator(Fitted, BaseEstimator):
         X_val, y_val, weight_val = self._read_validation(*validation)
         random_state = self.history_.seed if goes_on else self.random_state
         seed = draw_seed(random_state) if kept is None else kept.seed_for(random_state)
-        all_X, all_y, all_weight = X, y, weight
+        all_y, all_weight = y, weight
         split = {} if partial else self._split(y, seed, validates=X_val is None)
         if "validation" in split:
             held_out = split["validation"]
             X_val, y_val = take(X, held_out), y[held_out]
             weight_val = None if weight is None else weight[held_out]
+        tested = None
+        if "test" in split:
+            rows = split["test"]
+            tested = take(X, rows), y[rows], None if weight is None else weight[rows]
         if split:
             rows = split["train"]
             X, y, weight = take(X, rows), y[rows], None if weight is None else weight[rows]
@@ -245,6 +249,7 @@ class NetworkEstimator(Fitted, BaseEstimator):
             # A rare class may be among the validation rows only; a scale is of training rows only.
             known = (all_y, all_weight) if is_classifier(self) else (y, weight)
             target = self._fit_target(*known, partial=partial)
+            del known
             generator = torch.Generator().manual_seed(seed)
             module, state = self._build(columns.n_features, target, generator), TrainingState()
         loss = self._loss(target)
@@ -263,11 +268,16 @@ class NetworkEstimator(Fitted, BaseEstimator):
             inputs_val = encode(columns, X_val, _dtype(module))
             state.scores = list(self.validation_scores_ or []) if goes_on else []
             keep_score = self._score_keeper(state, module, target, inputs_val, y_val, weight_val)
+        targets = _narrowed(self._targets(target, y, "y", loss), _dtype(module))
+        weight = self._class_weighted(y, weight)
+        del y, all_y  # rows may be many, and from here on their encoded form is needed alone
+        inputs = _training_inputs(columns, X, _dtype(module), is_copy=bool(split))
+        del X
         history = train(
             module,
-            encode(columns, X, _dtype(module)),
-            self._targets(target, y, "y", loss),
-            sample_weight=self._class_weighted(y, weight),
+            inputs,
+            targets,
+            sample_weight=weight,
             X_val=inputs_val,
             y_val=None if y_val is None else self._targets(target, y_val, "y_val", loss),
             sample_weight_val=None if y_val is None else self._class_weighted(y_val, weight_val),
@@ -294,10 +304,8 @@ class NetworkEstimator(Fitted, BaseEstimator):
         )
         history.seed, history.split = seed, {part: rows.tolist() for part, rows in split.items()}
         history.notes += [note] if note and note not in history.notes else []
-        if "test" in split:
-            self.test_score_ = self._score_of(
-                split["test"], all_X, all_y, all_weight, module, columns, target
-            )
+        if tested is not None:
+            self.test_score_ = self._score_of(*tested, module, columns, target)
         self._learn_errors(module, target, loss, (inputs_val, y_val, weight_val))
         self.columns_, self.target_, self.module_ = columns, target, module
         self.history_, self._state = history, state
@@ -307,8 +315,10 @@ class NetworkEstimator(Fitted, BaseEstimator):
     def _split(self, y: np.ndarray, seed: int, *, validates: bool) -> dict[str, np.ndarray]:
         """Return the rows to train on, to validate and to test; empty where all are trained on."""
         stratified = is_classifier(self) and y.ndim == 1
-        rows, split = np.arange(len(y)), {}
         test_fraction = getattr(self, "test_fraction", 0.0)
+        if not test_fraction and not (validates and self.early_stopping):
+            return {}
+        rows, split = np.arange(len(y)), {}
         if test_fraction:
             rows, split["test"] = split_rows(
                 y, test_fraction, seed, stratified=stratified, called="test_fraction"
@@ -317,11 +327,10 @@ class NetworkEstimator(Fitted, BaseEstimator):
             share = self.validation_fraction / (1 - test_fraction)  # of those that are left
             kept, held_out = split_rows(y[rows], share, seed, stratified=stratified)
             rows, split["validation"] = rows[kept], rows[held_out]
-        return {"train": rows, **split} if split else {}
+        return {"train": rows, **split}
 
     def _score_of(
         self,
-        rows: np.ndarray,
         X: Any,
         y: np.ndarray,
         weight: np.ndarray | None,
@@ -329,10 +338,10 @@ class NetworkEstimator(Fitted, BaseEstimator):
         columns: Columns,
         target: Any,
     ) -> float:
-        """Return the score of a trained module on some of the rows."""
-        encoded = torch.from_numpy(encode(columns, take(X, rows), _dtype(module)))
+        """Return the score of a trained module on rows that were held out."""
+        encoded = torch.from_numpy(encode(columns, X, _dtype(module)))
         outputs = predict_rows(module, encoded.to(_dtype(module))).double()
-        score = self._scorer(y[rows], None if weight is None else weight[rows])
+        score = self._scorer(y, weight)
         return score(self._predictions(outputs, target))
 
     def _choose_solver(
@@ -479,6 +488,28 @@ class NetworkEstimator(Fitted, BaseEstimator):
 
 def _dtype(module: nn.Module) -> torch.dtype:
     return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+
+
+def _training_inputs(
+    columns: Columns, X: Any, module_dtype: torch.dtype, *, is_copy: bool
+) -> np.ndarray:
+    """Do what `encode` does, without a second copy of an array where none is needed."""
+    dtype = np.float64 if module_dtype == torch.float64 else np.float32
+    if isinstance(X, np.ndarray) and columns.is_array:
+        if columns.leaves_as_is(X, dtype):
+            return X
+        if is_copy and X.dtype == dtype and X.flags.c_contiguous:
+            return columns.standardize(X, dtype, out=X)
+    return encode(columns, X, module_dtype)
+
+
+def _narrowed(targets: np.ndarray, module_dtype: torch.dtype) -> np.ndarray:
+    """Return targets in the type that `train` casts them to, where that can hold them."""
+    largest = np.finfo(np.float32).max
+    fits = targets.dtype == np.float64 and module_dtype == torch.float32
+    if fits and -largest <= targets.min() and targets.max() <= largest:
+        return targets.astype(np.float32)
+    return targets
 
 
 def encode(columns: Columns, X: Any, module_dtype: torch.dtype) -> np.ndarray:

@@ -142,7 +142,9 @@ class RegressionTarget:
                 f"{name} has {columns.shape[1]} outputs; this model was fitted on "
                 f"{self.n_outputs}. Give as many."
             )
-        return (columns - self.mean) / self.scale
+        values = columns - self.mean
+        values /= self.scale
+        return values
 
     def decode(self, predictions: np.ndarray) -> np.ndarray:
         """Return a network's predictions (N, K) in the units of y, in the shape that y had."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -44,6 +47,18 @@ def takes_all_rows(solver: object) -> bool:
     return isinstance(factory, type) and issubclass(factory, TAKE_ALL_ROWS)
 
 
+def _import_compiler() -> None:
+    """Let torch import what its first optimizer asks for, whole, even if Ctrl-C comes meanwhile.
+
+    It takes seconds, and where it is cut off, no optimizer can be made in this process any more.
+    Python raises Ctrl-C in the main thread only.
+    """
+    if "torch._dynamo" not in sys.modules:
+        thread = threading.Thread(target=importlib.import_module, args=("torch._dynamo",))
+        thread.start()
+        thread.join()
+
+
 def make(
     solver: object, parameters: Any, *, called: str = "solver", **options: Any
 ) -> torch.optim.Optimizer:
@@ -79,6 +94,7 @@ def make(
     >>> type(make("sgd", torch.nn.Linear(2, 1).parameters(), lr=0.1)).__name__
     'SGD'
     """
+    _import_compiler()
     if isinstance(solver, str):
         check_choice(called, solver, SOLVERS)
         return SOLVERS[solver](parameters, **options)

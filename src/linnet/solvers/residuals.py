@@ -164,7 +164,7 @@ class ModuleResiduals:
         def of_row(weights: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
             return self._outputs(weights, x.unsqueeze(0)).reshape(-1)
 
-        X = self._X[rows]
+        X = self._X[rows].clone()
         by_name: Any = vmap(jacrev(of_row), in_dims=(None, 0))(pieces, X)  # (b, K, *shape) each
         J = torch.cat(
             [by_name[name].reshape(len(X), -1, s.numel()) for name, s in self._sized()], 2

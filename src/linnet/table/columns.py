@@ -23,6 +23,7 @@ from linnet.table.kinds import (
     column_from_dict,
     column_to_dict,
 )
+from linnet.table.mapped import release
 from linnet.table.plain import PlainReader
 from linnet.table.statistics import center_and_scale, moments, standardize_into
 
@@ -160,6 +161,7 @@ class Columns:
             raise ValueError(f"X has the shape {X.shape}: give at least one row and one column.")
         check_finite(X)
         known = moments(X, sample_weight)
+        release(X)
         mean, deviation, low, high = known
         if not allow_constant and not deviation.any() and np.array_equal(low, high):
             raise ValueError(_ALL_CONSTANT)
@@ -243,7 +245,9 @@ class Columns:
         check_finite(X)
         return self.standardize(X, dtype)
 
-    def standardize(self, X: np.ndarray, dtype: DTypeLike = np.float32) -> np.ndarray:
+    def standardize(
+        self, X: np.ndarray, dtype: DTypeLike = np.float32, out: np.ndarray | None = None
+    ) -> np.ndarray:
         """Do what `encode_array` does, for an array that was checked and a fit on an array.
 
         Parameters
@@ -251,13 +255,22 @@ class Columns:
         X : ndarray of shape (N, D) of float32 or float64, finite
         dtype : dtype, default=float32
             Of the inputs.
+        out : ndarray of shape (N, D) of `dtype`, optional
+            Where to write them; may be X itself.
 
         Returns
         -------
         ndarray of shape (N, D) of `dtype`, C-contiguous
         """
         center, scale = self._center_and_scale
-        return standardize_into(np.empty(X.shape, dtype=dtype), X, center, scale)
+        out = np.empty(X.shape, dtype=dtype) if out is None else out
+        return standardize_into(out, X, center, scale)
+
+    def leaves_as_is(self, X: np.ndarray, dtype: DTypeLike) -> bool:
+        """Whether an array that was checked is what `standardize` would give for it."""
+        center, scale = self._center_and_scale
+        is_same = self.is_array and not center.any() and bool((scale == 1.0).all())
+        return is_same and X.dtype == dtype and X.flags.c_contiguous
 
     @property
     def names(self) -> list[str]:

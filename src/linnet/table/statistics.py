@@ -7,9 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from linnet.table.mapped import release
+
 # Rows are worked on in blocks of about this many values, 2 MB, so that the passes over a block find
 # it in the processor's cache.
 _VALUES_PER_BLOCK = 2**18
+# Blocks of a mapped file that stay in memory, 16 MB of float32.
+_BLOCKS_KEPT = 16
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -100,16 +104,20 @@ def standardize_into(
     ----------
     out : ndarray of shape (N, D), float32
     X : ndarray of shape (N, D)
+        May be `out` itself.
     center, scale : ndarray of shape (D,), float64, scale > 0
     """
     with np.errstate(over="ignore"):
-        for block in _blocks(X):
+        for number, block in enumerate(_blocks(X)):
+            if number and number % _BLOCKS_KEPT == 0:
+                release(X)
             values = X[block] - center
             values /= scale
             # For a single row np.clip takes four times as long as its two halves.
             np.maximum(values, -_LARGEST, out=values)
             np.minimum(values, _LARGEST, out=values)
             out[block] = values
+    release(X)
     return out
 
 
