@@ -26,6 +26,7 @@ import torch
 from torch import nn
 
 from linnet.data import Rows, Stream
+from linnet.damaged_state import check_alike
 from linnet.history import History, Outcome
 from linnet.model_format import damaged, pack, unpack
 from linnet.plain_state import from_plain, to_plain
@@ -312,6 +313,12 @@ def _fill(
     generator = torch.Generator()
     generator.set_state(read["generator"])
     assert state.optimizer is not None
+    weights, own = module.state_dict(), state.optimizer.state_dict()
+    check_alike(read["module"], weights, "module")
+    check_alike(read["best_weights"], weights, "best_weights")
+    check_alike(read["optimizer"]["param_groups"], own["param_groups"], "optimizer")
+    if state.scheduler is not None:
+        check_alike(read["scheduler"], state.scheduler.state_dict(), "scheduler")
     # All is read before anything is changed, but for what does not fit the module.
     module.load_state_dict(read["module"])
     state.optimizer.load_state_dict(read["optimizer"])

@@ -8,6 +8,7 @@ import gzip
 import io
 import itertools
 import re
+import zlib
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -137,7 +138,7 @@ def _lines(path: Path, encoding: str) -> Generator[str, None, None]:
             raise ValueError(
                 f"encoding={encoding!r} does not exist: write 'utf-8', 'latin-1' or 'utf-16'."
             ) from error
-        except (EOFError, gzip.BadGzipFile) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(
                 f"{path} is damaged or not compressed by gzip, though it is called so: compress it "
                 "anew, or take .gz off its name."
