@@ -26,6 +26,8 @@ def read_network(
     module: nn.Module | None,
 ) -> nn.Module:
     """Return the network, not filled yet, in the precision of the file's weights."""
+    if module is None:
+        _check_dtype(estimator, tensors)
     if isinstance(estimator, EnsembleEstimator):
         return _ensemble(estimator, description, tensors)
     if module is None:
@@ -49,6 +51,14 @@ def read_network(
     return module.to(dtype=dtypes.pop()) if len(dtypes) == 1 else module
 
 
+def _check_dtype(estimator: Any, tensors: dict[str, torch.Tensor]) -> None:
+    """Raise ValueError for weights of other numbers than the network's, such as shorter ones."""
+    for name, tensor in tensors.items():
+        if name.startswith("module.") and tensor.dtype != getattr(torch, estimator.dtype):
+            told = str(tensor.dtype).removeprefix("torch.")
+            raise ValueError(f"its {name} is of type {told}, not {estimator.dtype}")
+
+
 def _ensemble(
     estimator: Any, description: dict[str, Any], tensors: dict[str, torch.Tensor]
 ) -> nn.Module:
@@ -62,8 +72,10 @@ def _ensemble(
         for name, tensor in tensors.items()
         if name.startswith("module.members.")
     ]
-    # Sizes are compared before the networks take memory.
-    if n_members == 0 or sorted(found) != sorted(n_members * parameter_shapes(settings, *sizes)):
+    # Sizes are compared before the networks take memory, and counts before the sizes do.
+    shapes = parameter_shapes(settings, *sizes)
+    is_as_many = n_members > 0 and len(found) == n_members * len(shapes)
+    if not is_as_many or sorted(found) != sorted(n_members * shapes):
         raise ValueError("its weights do not have the sizes that its settings say")
     members = [build_member(settings, *sizes, torch.Generator()) for _ in range(n_members)]
     ensemble = Ensemble(members, estimator._link(estimator.target_))

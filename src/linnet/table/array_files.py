@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 import pyarrow as pa
 
-from linnet.table.frames import listed
+from linnet.table.frames import check_few, listed
 
 # What numpy and zipfile raise for files that are cut off, altered, or not of their making.
 _DAMAGED = (
@@ -161,6 +161,7 @@ def _columns_of(path: Path, name: str, array: np.ndarray, *, is_alone: bool) -> 
             f"{path} holds {called} of shape {array.shape}, and a table has rows and columns: save "
             "an array of shape (rows, columns), as array.reshape(len(array), -1) gives it."
         )
+    check_few(array.shape[1], str(path))
     contiguous = np.ascontiguousarray(array.T)  # (D, N)
     return {f"{name}{i}": _column(path, name, values) for i, values in enumerate(contiguous)}
 
