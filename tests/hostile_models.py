@@ -136,11 +136,8 @@ def checkpoints() -> list[bytes]:
 def resume(path: Path) -> None:
     """Go on with the training that a checkpoint seems to be of."""
     content = path.read_bytes()
-    for name, token in {"sgd": b"SGD", "lm": b"LevenbergMarquardt", "lbfgs": b"LBFGS"}.items():
-        if token in content:
-            break
-    else:
-        name = "adam"
+    tokens = {"sgd": b"SGD", "lm": b"LevenbergMarquardt", "lbfgs": b"LBFGS"}
+    name = next((name for name, token in tokens.items() if token in content), "adam")
     train(path, name, 3)
 
 
@@ -209,7 +206,9 @@ def changed_header(rng: random.Random, content: bytes) -> bytes:
     elif kind == 5:
         header[name] = hostile_value(rng)
     text = json_text(rng, header).encode("utf-8", "surrogatepass")
-    told = len(text) if kind < 6 else int(rng.choice([0, 1, len(text) + 1, 2**31, 2**63, 2**64 - 1]))
+    told = (
+        len(text) if kind < 6 else int(rng.choice([0, 1, len(text) + 1, 2**31, 2**63, 2**64 - 1]))
+    )
     return told.to_bytes(8, "little") + text + content[8 + length :]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 # Bytes and texts that readers have stumbled over.
 TOKENS = (
     b"\x00", b"\xff" * 8, b"\x7f" * 8, b"[" * 50, b"{" * 50, b'"', b"'", b"\n", b"\r", b",", b";",
-    b"\t", b"NaN", b"-Infinity", b"1e999", b"-0", b"null", b"\xef\xbb\xbf", b"\xff\xfe", b"\x1b[31m",
-    b"9" * 40, b"-1", b"\xf0\x9f\x90\xa6", b"\xc3", b"2024-02-30", b"1/2", b"\x1a", b"0x10",
+    b"\t", b"NaN", b"-Infinity", b"1e999", b"-0", b"null", b"\xef\xbb\xbf", b"\xff\xfe",
+    b"\x1b[31m", b"9" * 40, b"-1", b"\xf0\x9f\x90\xa6", b"\xc3", b"2024-02-30", b"1/2", b"\x1a", b"0x10",
 )  # fmt: skip
 NUMBERS = (
     0, 1, -1, 2, 127, 255, 2**31 - 1, 2**31, 2**32, 2**53, 2**62, 2**63 - 1, 2**63, 2**64 - 1,
@@ -47,7 +47,9 @@ def hostile_value(rng: random.Random) -> Any:
         return [rng.choice(NUMBERS) for _ in range(rng.choice([1, 3, 500]))]
     if kind == 7:
         plain = {"not_kept": 1}, {"loss": "os"}, {"tensor": [[1], [1, 2]]}, {"number": "1e9"}
-        return rng.choice([*plain, {"pairs": [[[], 1]]}, {"tuple": 3}, {"tensor": "module.0.weight"}])
+        return rng.choice(
+            [*plain, {"pairs": [[[], 1]]}, {"tuple": 3}, {"tensor": "module.0.weight"}]
+        )
     return {rng.choice(TEXTS): rng.choice(NUMBERS)}
 
 
@@ -132,14 +134,16 @@ def within(data: Any, place: tuple) -> Any:
 
 
 def json_text(rng: random.Random, data: Any) -> str:
-    """Plain data as JSON, now and then with a key that stands twice, NaN, or too deep to be read."""
+    """Plain data as JSON, at times with a key that stands twice, NaN, or too deep to be read."""
     text = json.dumps(data)
     kind = rng.randrange(12)
     if kind == 0 and text.startswith("{"):
         key = json.dumps(rng.choice([*data]) if data else "")
         return f"{{{key}: {json.dumps(hostile_value(rng))}, {text[1:]}"
     if kind == 1:
-        return text.replace(": 0", rng.choice([": NaN", ": 1e999", ": -Infinity", ": " + "9" * 5000]))
+        return text.replace(
+            ": 0", rng.choice([": NaN", ": 1e999", ": -Infinity", ": " + "9" * 5000])
+        )
     if kind == 2:
         start = rng.randrange(len(text))
         return text[:start] + rng.choice(["[", '{"a":']) * 100_000 + text[start:]

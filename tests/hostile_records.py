@@ -30,7 +30,10 @@ def _history() -> str:
 
 def _record() -> str:
     trials = [Trial(fold, 0.5, 10.0, [0.9, 0.5], 0.0, 1.0, True) for fold in range(2)]
-    candidates = [Candidate({}, trials), Candidate({"alpha": 0.1, "sizes": (3, 4)}, trials, 0.1, 0.2)]
+    candidates = [
+        Candidate({}, trials),
+        Candidate({"alpha": 0.1, "sizes": (3, 4)}, trials, 0.1, 0.2),
+    ]
     record = TuningRecord("EnsembleRegressor", "squared_error", 0, 9.0, 3, [0, 1], [[0, 1], [1]])
     record.candidates, record.best_index, record.notes = candidates, 1, ["a note"]
     return record.to_json()

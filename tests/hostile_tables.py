@@ -32,7 +32,7 @@ def seeds(suffix: str) -> list[bytes]:
     numbers = np.random.default_rng(0).normal(size=(6, 3))
     if suffix == ".csv":
         comma = table.to_csv(index=True).encode()
-        semicolon = "name;value\n" + "".join(f"\"a;b {i}\";{i},5\n" for i in range(6))
+        semicolon = "name;value\n" + "".join(f'"a;b {i}";{i},5\n' for i in range(6))
         return [comma, semicolon.encode(), "x|y\r\n1|été\r\n2|b\r\n3|b\r\n".encode("utf-8-sig")]
     if suffix in (".tsv", ".txt"):
         return [table.to_csv(index=False, sep="\t").encode()]
@@ -118,15 +118,25 @@ def _changed_npy(rng: random.Random, content: bytes) -> bytes:
     """An NPY file whose header tells of other types, shapes and lengths."""
     start = content.index(b"{")
     header, body = content[start : content.index(b"\n", start)].decode(), content[128:]
-    shapes = "()", "(0, 999999999999)", "(0,)", "(1,)", "(2**60,)", "(999999999999,)", "(3, 0)", "(-1,)", "(1,)*40", "5"
+    shapes = (
+        "()",
+        "(0, 999999999999)",
+        "(0,)",
+        "(1,)",
+        "(2**60,)",
+        "(999999999999,)",
+        "(3, 0)",
+        "(-1,)",
+        "(1,)*40",
+        "5",
+    )
     types = "'|O'", "'<f8'", "'<U99999999'", "'|S0'", "'<M8'", "'<M8[Y]'", "'<m8[s]'", "'<c16'"
     types += "'|V9'", "'<f16'", "'|b1'", "'<i8'", "[('a', '<f8', (2, 2))]", "[('a', '|O')]", "5"
     types += "[('a', [('b', '<f4')]), ('c', '<i2')]", "[('', '<f4'), ('', '<f4')]", "'<e2'", "'>f8'"
     kind = rng.randrange(6)
     if kind <= 1:
-        old = header[header.index("(") : header.index(")", header.index("'shape'")) + 1]
         shape = header[header.index("(", header.index("'shape'")) :].split(")")[0] + ")"
-        header = header.replace(shape if old else shape, rng.choice(shapes))
+        header = header.replace(shape, rng.choice(shapes))
     elif kind == 2:
         told = header[header.index(":") + 1 : header.index(", 'fortran")].strip()
         header = header.replace(told, rng.choice(types))

@@ -119,7 +119,9 @@ def test_no_source_runs_what_it_reads():
             for pattern in FORBIDDEN:
                 assert not re.search(pattern, line), f"{file}: {line}"
             if "import_module" in line:  # the public names, from a table in the source
-                assert file == SOURCE / "__init__.py" and "(_ROOMS[name])" in line, f"{file}: {line}"
+                assert file == SOURCE / "__init__.py" and "(_ROOMS[name])" in line, (
+                    f"{file}: {line}"
+                )
 
 
 @pytest.mark.parametrize(
@@ -139,7 +141,8 @@ def test_what_would_run_a_file_is_found(line):
 # Strings from files -----------------------------------------------------------------------------
 
 # An escape, a title, a bidi override, a line end, a C1 control, a formula and a script.
-STEERING = "\x1b[2J\x1b]0;t\x1b\\\u202egnp.exe\nended  well\x9b31m\x7f$\\frac{1}{0}$<script>alert(1)</script>"
+STEERING = "\x1b[2J\x1b]0;t\x1b\\\u202egnp.exe\nended  well\x9b31m\x7f"
+STEERING += "$\\frac{1}{0}$<script>alert(1)</script>"
 SEEN = r"\x1b[2J\x1b]0;t\x1b\\x202egnp.exe\x0aended  well\x9b31m\x7f"
 
 

@@ -25,11 +25,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from linnet.data import Rows, Stream
 from linnet.damaged_state import check_alike
+from linnet.data import Rows, Stream
 from linnet.history import History, Outcome
 from linnet.model_format import damaged, pack, unpack
 from linnet.plain_state import from_plain, to_plain
+from linnet.printable import printable
 from linnet.training_state import TrainingState, Weights, copied, copy_weights
 from linnet.whole_file import check_writable, whole_file
 
@@ -121,7 +122,7 @@ class Checkpoint:
                 f"{self.path} holds a model, not the checkpoint of a training. Give another name."
             )
         differing = [
-            f"{name} was {kept.get(name)}, is {value}"
+            f"{name} was {printable(kept.get(name))[:300]}, is {value}"
             for name, value in fingerprint.items()
             if kept.get(name) != value
         ]

@@ -34,7 +34,7 @@ def pack(description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> bytes
     Raises
     ------
     TypeError, ValueError
-        If the description is no plain data, or holds NaN or infinity, or there are too many tensors.
+        If the description is no plain data or holds NaN or infinity, or the tensors are too many.
     """
     if len(tensors) > MOST_TENSORS:
         raise ValueError(

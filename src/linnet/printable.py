@@ -22,6 +22,4 @@ def printable(text: object, *, lines: bool = False) -> str:
     'a\\x1b[31mb\\x0ac'
     """
     kept = "\n" if lines else ""
-    return "".join(
-        c if c.isprintable() or c == kept else f"\\x{ord(c):02x}" for c in str(text)
-    )
+    return "".join(c if c.isprintable() or c == kept else f"\\x{ord(c):02x}" for c in str(text))

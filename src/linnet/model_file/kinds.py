@@ -19,6 +19,3 @@ ESTIMATORS: dict[str, type[NetworkEstimator]] = {
     )
 }
 TARGETS = {cls.kind: cls for cls in (RegressionTarget, ClassTarget)}
-
-
-

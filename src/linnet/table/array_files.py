@@ -66,6 +66,7 @@ def read_npz(path: Path) -> pa.Table:
     if not arrays:
         raise ValueError(f"{path} holds no arrays: save some with numpy.savez(path, X=X, y=y).")
     columns: dict[str, pa.Array] = {}
+    lengths: dict[str, int] = {}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):
             raise ValueError(f"{path} holds {name!r}, which is no NPY array: leave it out.")
@@ -75,10 +76,11 @@ def read_npz(path: Path) -> pa.Table:
                     f"{path} gives two columns the name {column!r}: rename one of its arrays."
                 )
             columns[column] = values
-    if len({len(array) for array in arrays.values()}) > 1:
-        lengths = listed(f"{name!r} has {len(array)}" for name, array in arrays.items())
+        lengths[name] = len(array)
+    if len(set(lengths.values())) > 1:
+        told = listed(f"{name!r} has {length}" for name, length in lengths.items())
         raise ValueError(
-            f"{path} holds arrays with different numbers of rows ({lengths}): save arrays with one "
+            f"{path} holds arrays with different numbers of rows ({told}): save arrays with one "
             "row for each observation, and other arrays in a file of their own."
         )
     return pa.table(columns)
