@@ -11,7 +11,8 @@ from typing import Any
 TOKENS = (
     b"\x00", b"\xff" * 8, b"\x7f" * 8, b"[" * 50, b"{" * 50, b'"', b"'", b"\n", b"\r", b",", b";",
     b"\t", b"NaN", b"-Infinity", b"1e999", b"-0", b"null", b"\xef\xbb\xbf", b"\xff\xfe",
-    b"\x1b[31m", b"9" * 40, b"-1", b"\xf0\x9f\x90\xa6", b"\xc3", b"2024-02-30", b"1/2", b"\x1a", b"0x10",
+    b"\x1b[31m", b"9" * 40, b"-1", b"\xf0\x9f\x90\xa6", b"\xc3", b"2024-02-30",
+    b"1/2", b"\x1a", b"0x10",
 )  # fmt: skip
 NUMBERS = (
     0, 1, -1, 2, 127, 255, 2**31 - 1, 2**31, 2**32, 2**53, 2**62, 2**63 - 1, 2**63, 2**64 - 1,
