@@ -54,7 +54,8 @@ def read_network(
 def _check_dtype(estimator: Any, tensors: dict[str, torch.Tensor]) -> None:
     """Raise ValueError for weights of other numbers than the network's, such as shorter ones."""
     for name, tensor in tensors.items():
-        if name.startswith("module.") and tensor.dtype != getattr(torch, estimator.dtype):
+        is_short = tensor.ndim and tensor.dtype != getattr(torch, estimator.dtype)
+        if name.startswith("module.") and is_short:
             told = str(tensor.dtype).removeprefix("torch.")
             raise ValueError(f"its {name} is of type {told}, not {estimator.dtype}")
 
