@@ -98,8 +98,8 @@ def test_a_hostile_card_is_shown_without_steering_or_refused(model, tmp_path):
 
 
 def test_text_is_printed_as_it_is_but_for_what_steers():
-    assert printable("R² naïve 鳥\n–") == "R² naïve 鳥\n–"
-    assert printable("\x1b]0;\x9b\u202e\t") == r"\x1b]0;\x9b\x202e\x09"
+    assert printable("R² naïve 鳥\n–", lines=True) == "R² naïve 鳥\n–"
+    assert printable("\x1b]0;\x9b\u202e\t\n") == r"\x1b]0;\x9b\x202e\x09\x0a"
 
 
 def test_figures_have_four_digits():

@@ -21,10 +21,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from linnet.damaged_state import check_alike
 from linnet.history import History, Outcome
 from linnet.model_format import damaged, pack, unpack
 from linnet.plain_state import from_plain, to_plain
 from linnet.preflight import check_checkpoint, check_flags
+from linnet.printable import printable
 from linnet.randomness import draw_seed
 from linnet.training_state import TrainingState, Weights, copied, copy_weights
 from linnet.whole_file import check_writable, remove_parts, whole_file
@@ -116,7 +118,7 @@ class Checkpoint:
         description, tensors = _unpack(self.path)
         kept = description["checkpoint_of"]
         differing = [
-            f"{name} was {kept.get(name)}, is {value}"
+            f"{name} was {printable(kept.get(name))[:300]}, is {value}"
             for name, value in fingerprint.items()
             if kept.get(name) != value
         ]
@@ -364,6 +366,12 @@ def _fill(
     generator = torch.Generator()
     generator.set_state(read["generator"])
     assert state.optimizer is not None
+    weights, own = module.state_dict(), state.optimizer.state_dict()
+    check_alike(read["module"], weights, "module")
+    check_alike(read["best_weights"], weights, "best_weights")
+    check_alike(read["optimizer"]["param_groups"], own["param_groups"], "optimizer")
+    if state.scheduler is not None:
+        check_alike(read["scheduler"], state.scheduler.state_dict(), "scheduler")
     # All is read before anything is changed, but for what does not fit the module.
     module.load_state_dict(read["module"])
     state.optimizer.load_state_dict(read["optimizer"])

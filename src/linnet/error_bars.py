@@ -30,6 +30,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -225,10 +226,17 @@ class ErrorBars(nn.Module):
             If it is none, or of other sizes.
         """
         n_networks = len({name.split(".")[1] for name in state if name.startswith("networks.")})
-        n_scores = len(state["scores"]) if "scores" in state else 0
+        scores = state.get("scores", torch.empty(0))
+        n_scores = len(scores) if scores.ndim else 0
+        sizes = n_inputs + n_outputs, *_HIDDEN, n_outputs
+        n_weights = sum((a + 1) * b for a, b in pairwise(sizes)) + 2 * n_outputs**2
+        found = sum(value.numel() for name, value in state.items() if name.startswith("networks."))
+        # Sizes are compared before the networks take memory.
         if (
             n_networks > _N_FOLDS
-            or ("scores" not in state)
+            or "scores" not in state
+            or found != n_networks * n_weights
+            or scores.shape != (n_scores, n_outputs)
             or not all(bool(torch.isfinite(value).all()) for value in state.values())
         ):
             raise ValueError("its error bars are damaged")

@@ -8,6 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+# What reading JSON may take beside three times its own size.
+_MOST_BYTES = 24_000_000
+_MOST_BYTES_OF_ANY_LETTERS = 8_000_000
+
 
 def write(record: dict[str, Any], path: str | os.PathLike[str] | None) -> str:
     """Return a record as JSON text, and write it to `path` if one is given."""
@@ -29,7 +33,33 @@ def read(source: str | os.PathLike[str], refused: Callable[[str], str]) -> Any:
     """
     is_text = isinstance(source, str) and source.lstrip().startswith("{")
     try:
-        text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
-        return json.loads(text)
+        text = str(source) if is_text else _text_of(Path(source))
+        return parse(text)
     except (ValueError, RecursionError) as problem:  # not UTF-8, not JSON, or nested too deep
         raise ValueError(refused(f"it is not JSON: {problem}")) from problem
+
+
+def parse(text: str, **options: Any) -> Any:
+    """Read JSON text, unless it would take many times its own memory.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, or is more brackets than values.
+    RecursionError
+        If it is nested too deep.
+    """
+    # What Python takes for an object, a list, an entry and a text, in bytes.
+    memory = 250 * text.count("{") + 90 * text.count("[") + 40 * (text.count(",") + text.count(":"))
+    memory += 30 * text.count('"')
+    if memory > _MOST_BYTES + 3 * len(text):
+        raise ValueError("it is more brackets and commas than values")
+    return json.loads(text, **options)
+
+
+def _text_of(path: Path) -> str:
+    content = path.read_bytes()
+    # Of letters beyond ASCII, which linnet writes as escapes, one makes a text four times as large.
+    if len(content) > _MOST_BYTES_OF_ANY_LETTERS and not content.isascii():
+        raise ValueError("it has letters beyond ASCII, and many bytes")
+    return content.decode()

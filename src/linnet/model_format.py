@@ -14,10 +14,18 @@ from typing import Any, NoReturn
 import safetensors.torch
 import torch
 
+from linnet import json_record
+
 FORMAT_VERSION = 1
 _NO_DIGEST = "0" * 64
 # The greatest header that the safetensors format allows.
 _MOST_HEADER_BYTES = 100_000_000
+# Of letters beyond ASCII, one makes a text four times as large as its bytes.
+_MOST_HEADER_BYTES_OF_ANY_LETTERS = 8_000_000
+# Each costs some 2 kB beside its own bytes, as a tensor and in a module.
+MOST_TENSORS = 10_000
+# How the safetensors library writes the header of a file of linnet's.
+_START_OF_HEADER = b'{"__metadata__":{"linnet":'
 
 
 def pack(description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> bytes:
@@ -26,8 +34,13 @@ def pack(description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> bytes
     Raises
     ------
     TypeError, ValueError
-        If the description is no plain data, or holds NaN or infinity.
+        If the description is no plain data or holds NaN or infinity, or the tensors are too many.
     """
+    if len(tensors) > MOST_TENSORS:
+        raise ValueError(
+            f"There are {len(tensors):,} tensors to write; a file of linnet's holds at most "
+            f"{MOST_TENSORS:,}. Keep the state_dict by torch.save."
+        )
     described = {"format_version": FORMAT_VERSION, "sha256": _NO_DIGEST, **description}
     text = json.dumps(described, allow_nan=False)
     content = safetensors.torch.save(tensors, metadata={"linnet": text})
@@ -59,15 +72,15 @@ def unpack(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         n_header = int.from_bytes(start, "little")
         if len(start) < 8 or n_header > min(_MOST_HEADER_BYTES, path.stat().st_size - 8):
             raise _foreign(path)
-        header = file.read(n_header)
-        text = _linnet_entry(path, header)
-        content = start + header + file.read()
-    description = _description(path, text)
+        # One after the other, so that the memory of each can serve the next.
+        description = _description(path, _linnet_entry(path, file.read(n_header)))
+        file.seek(0)
+        content = file.read()
     if _digest(content, description.get("sha256")) != description.get("sha256"):
         raise damaged(path, "its bytes are not those that were written")
     try:
         return description, dict(sorted(safetensors.torch.load(content).items()))
-    except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError) as fault:
+    except (safetensors.SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as fault:
         raise damaged(path, f"{type(fault).__name__}: {fault}") from fault
 
 
@@ -86,22 +99,31 @@ def _foreign(path: Path) -> ValueError:
 
 
 def _linnet_entry(path: Path, header: bytes) -> str:
-    try:
-        metadata = json.loads(header).get("__metadata__", {})
-        text = metadata.get("linnet")
-    except (ValueError, AttributeError, RecursionError) as fault:
-        raise _foreign(path) from fault
-    if not isinstance(text, str):
+    """Return the description; the rest of the header, which may tell of anything, is not parsed."""
+    is_ascii = header.isascii()
+    if not header.startswith(b"{") or not (
+        is_ascii or len(header) < _MOST_HEADER_BYTES_OF_ANY_LETTERS
+    ):
+        raise _foreign(path)
+    if not header.startswith(_START_OF_HEADER):
         raise ValueError(
             f"{path} holds tensors in the safetensors format, but linnet did not write it. Give a "
             "file made by linnet fit or linnet.save."
         )
+    if header.count(b'"data_offsets"') > MOST_TENSORS:
+        raise damaged(path, f"it has more than {MOST_TENSORS:,} tensors")
+    try:
+        text, _ = json.JSONDecoder().raw_decode(header.decode(), len(_START_OF_HEADER))
+    except (ValueError, RecursionError) as fault:
+        raise _foreign(path) from fault
+    if not isinstance(text, str):
+        raise damaged(path, "its description is no text")
     return text
 
 
 def _description(path: Path, text: str) -> dict[str, Any]:
     try:
-        description = json.loads(text, parse_constant=_refuse)
+        description = json_record.parse(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as fault:
         raise damaged(path, str(fault)) from fault
     if not isinstance(description, dict):
@@ -124,5 +146,10 @@ def _refuse(constant: str) -> NoReturn:
 def _digest(content: bytes, told: Any) -> str:
     if not isinstance(told, str) or len(told) != 64 or not told.isascii():
         return ""  # never equal to what was told
-    unsigned = content.replace(told.encode(), _NO_DIGEST.encode(), 1)
-    return hashlib.sha256(unsigned).hexdigest()
+    place = content.find(told.encode())
+    if place < 0:
+        return ""
+    digest = hashlib.sha256(memoryview(content)[:place])
+    digest.update(_NO_DIGEST.encode())
+    digest.update(memoryview(content)[place + 64 :])
+    return digest.hexdigest()

@@ -22,6 +22,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from linnet import losses, solvers
 from linnet.checkpoint import Checkpoint, CheckpointedTraining, opened
+from linnet.damaged_state import first_epoch_tells
 from linnet.data import Rows, Stream, read_rows
 from linnet.engine import (
     ENGINES,
@@ -247,7 +248,7 @@ def train(
         engine_class, reason = choose(
             engine, module, function, state.optimizer, rows, target_device
         )
-    n_left, ended = epochs, None
+    n_left, ended, is_resumed = epochs, None, False
     if file is not None:
         settings = {
             "the loss": describe(function.function, function.name),
@@ -270,6 +271,7 @@ def train(
         assert state.history is not None
         history = state.history
         n_left = max(0, epochs - (history.n_epochs - n_before)) if ended is None else 0
+        is_resumed = history.n_epochs > n_before
     history.loss, history.n_rows, history.batch_size = function.name, len(rows), batch_size
     history.engine, history.engine_reason = engine_class.name, reason
     history.device, history.has_validation = str(target_device), validation is not None
@@ -285,6 +287,7 @@ def train(
         threads(n_threads),
         moved(modules, state.optimizer, target_device, home),
         _ended(module),
+        first_epoch_tells(history, is_resumed=is_resumed),
     ):
         worker = engine_class(
             module=module,

@@ -6,6 +6,7 @@ from typing import Any
 
 from linnet.cli.options import Json, ModelFile
 from linnet.cli.talk import cell, counted, figure, print_json, print_table, score_table
+from linnet.printable import printable
 
 
 def show(model: ModelFile, as_json: Json = False) -> None:
@@ -34,7 +35,7 @@ def show(model: ModelFile, as_json: Json = False) -> None:
             f"{model} is a damaged linnet model ({type(fault).__name__}: {fault}). Copy it anew, "
             "or fit the model again."
         ) from fault
-    print_table(["", ""], rows, title=str(model))
+    print_table(["", ""], rows, title=str(model), lines=True)
     told = [[cell(row["name"]), row["type"], cell(row["note"])] for row in columns.describe()]
     if not columns.is_array:
         print_table(["column", "type", "what is done"], told, title="Columns")
@@ -71,4 +72,5 @@ def _summary(description: dict[str, Any], history: Any) -> list[list[str]]:
         ["seed", str(history.seed)],
         ["versions", ", ".join(f"{k} {v}" for k, v in description["versions"].items())],
     ]
-    return [[name, str(text)] for name, text in rows]
+    # The layers alone stand in lines of their own.
+    return [[name, printable(text, lines=name == "layers")] for name, text in rows]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from linnet.cli.words import in_shell_words
+from linnet.printable import printable
 
 # Scores as people write them.
 SCORE_NAMES = {
@@ -19,14 +20,6 @@ SCORE_NAMES = {
     "log_loss": "log loss",
     "roc_auc": "ROC AUC",
 }
-
-
-def printable(text: object) -> str:
-    """Return text in which what would steer a terminal is written out, such as an escape.
-
-    Names and values come from files that other people made.
-    """
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in str(text))
 
 
 def cell(text: str, most: int = 160) -> str:
@@ -62,8 +55,12 @@ def print_table(
     *,
     title: str | None = None,
     to_stderr: bool = False,
+    lines: bool = False,
 ) -> None:
-    """Print a table; numbers stand to the right, and nothing is cut off when it is piped."""
+    """Print a table; numbers stand to the right, and nothing is cut off when it is piped.
+
+    With `lines`, cells may have several.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -75,7 +72,7 @@ def print_table(
         is_number = bool(rows) and all(isinstance(row[i], float | int) for row in rows)
         table.add_column(Text(printable(name)), justify="right" if is_number else "left")
     for row in rows:
-        table.add_row(*(Text(printable(figure(value))) for value in row))
+        table.add_row(*(Text(printable(figure(value), lines=lines)) for value in row))
     console = Console(file=stream)
     if not console.is_terminal:
         console = Console(file=stream, width=10_000)

@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet
 
-from linnet.cli.talk import printable
+from linnet.printable import printable
 from linnet.whole_file import check_writable, whole_file
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".feather", ".arrow")
@@ -51,7 +51,7 @@ def print_csv(table: pa.Table) -> None:
     if sys.stdout.isatty():
         text = io.BytesIO()
         _write_csv(table, text, ",")
-        print(printable(text.getvalue().decode()), end="")
+        print(printable(text.getvalue().decode(), lines=True), end="")
     else:
         sys.stdout.flush()
         _write_csv(table, sys.stdout.buffer, ",")

@@ -18,6 +18,8 @@ from sklearn.utils.validation import check_array, column_or_1d
 from linnet.table.array_checks import check_finite, counted
 from linnet.table.statistics import center_and_scale, moments
 
+_MOST_BYTES_OF_CLASSES = 16_000_000
+
 
 def plain_array(y: Any, name: str = "y") -> np.ndarray:
     """Return targets as an array, whatever frame, series, list or tensor they come in.
@@ -261,6 +263,12 @@ class ClassTarget:
         labels = list(record["classes"])
         if not all(isinstance(label, str | int | float | bool) for label in labels):
             raise ValueError("its classes are damaged")
+        if dtype != "O":
+            # NumPy gives each label as much room as the longest has.
+            longest = max((len(label) for label in labels if isinstance(label, str)), default=0)
+            n_bytes = max(np.dtype(dtype).itemsize, 4 * longest) * len(labels)
+            if n_bytes > _MOST_BYTES_OF_CLASSES:
+                raise ValueError(f"its classes would take {n_bytes:,} bytes")
         return cls(
             np.array(labels, dtype=dtype), bool(record["multilabel"]), int(record["n_outputs"])
         )

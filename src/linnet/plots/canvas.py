@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from linnet.printable import printable
 from linnet.whole_file import whole_file
 
 # Okabe and Ito (2008), "Color Universal Design": told apart with every common kind of colour
@@ -25,8 +26,8 @@ CLASS_COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", VERMILION, "#F0E442"
 
 
 def plain_text(text: object) -> str:
-    """Text that matplotlib shows as it stands: dollar signs start no formula."""
-    return str(text).replace("$", r"\$")
+    """Text in one line that matplotlib shows as it stands: dollar signs start no formula."""
+    return printable(text).replace("$", r"\$")
 
 
 def shortened(text: object, width: int) -> str:
@@ -50,7 +51,7 @@ def label(name: object, unit: str | None = None, *, width: int = 44, lines: int 
     while len(wrapped) > lines and room > 8:
         room -= 1
         wrapped = textwrap.wrap(shortened(name, room) + suffix, width)
-    return plain_text("\n".join(wrapped))
+    return "\n".join(map(plain_text, wrapped))
 
 
 def panel_axes(

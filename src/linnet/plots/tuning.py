@@ -129,8 +129,8 @@ class TuningDisplay:
             sums = np.cumsum([trial.weight * trial.loss for trial in trials])
             seconds.append([trial.started + trial.seconds for trial in trials])
             losses.append(sums / weights)
-            first = min(candidate.trials, key=lambda trial: trial.fold)
-            curves.append(first.validation_loss)
+            first = min(candidate.trials, key=lambda trial: trial.fold, default=None)
+            curves.append([] if first is None else first.validation_loss)
         display = cls(curves, seconds, losses, record.best_index, loss_name=record.loss)
         return display.plot(ax) if draw else display
 

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import lzma
+import math
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
 
-from linnet.table.frames import listed
+from linnet.table.frames import check_few, listed
 
-# What numpy.load raises for files that are cut off, altered, or not of its making.
-_DAMAGED = (ValueError, EOFError, OSError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error)
+# What numpy and zipfile raise for files that are cut off, altered, or not of their making.
+_DAMAGED = (
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    EOFError,
+    OSError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    RuntimeError,  # NotImplementedError too, of zipfile
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+# The greatest ratio of deflate (zlib's technical notes).
+_MOST_UNPACKED = 1032
 
 
 def read_npy(path: Path) -> pa.Table:
@@ -45,6 +66,7 @@ def read_npz(path: Path) -> pa.Table:
     if not arrays:
         raise ValueError(f"{path} holds no arrays: save some with numpy.savez(path, X=X, y=y).")
     columns: dict[str, pa.Array] = {}
+    lengths: dict[str, int] = {}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):
             raise ValueError(f"{path} holds {name!r}, which is no NPY array: leave it out.")
@@ -54,24 +76,61 @@ def read_npz(path: Path) -> pa.Table:
                     f"{path} gives two columns the name {column!r}: rename one of its arrays."
                 )
             columns[column] = values
-    if len({len(array) for array in arrays.values()}) > 1:
-        lengths = listed(f"{name!r} has {len(array)}" for name, array in arrays.items())
+        lengths[name] = len(array)
+    if len(set(lengths.values())) > 1:
+        told = listed(f"{name!r} has {length}" for name, length in lengths.items())
         raise ValueError(
-            f"{path} holds arrays with different numbers of rows ({lengths}): save arrays with one "
+            f"{path} holds arrays with different numbers of rows ({told}): save arrays with one "
             "row for each observation, and other arrays in a file of their own."
         )
     return pa.table(columns)
 
 
-def _load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
+def _load(path: Path) -> np.ndarray | dict[str, np.ndarray | None]:
+    """Return the array of an NPY file, or those of an NPZ file; None for what is no array there."""
     try:
         with open(path, "rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return loaded
-            return {name: loaded[name] for name in loaded.files}
+            if file.read(2) != b"PK":
+                file.seek(0)
+                return _read_array(file, path.stat().st_size)
+        with zipfile.ZipFile(path) as archive:
+            return {
+                entry.filename.removesuffix(".npy"): _read_entry(archive, entry)
+                for entry in archive.infolist()
+            }
     except _DAMAGED as error:
         raise _told(path, error) from error
+
+
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray | None:
+    # zipfile gives no more bytes than the directory tells, and the directory could tell of any.
+    if entry.file_size > _MOST_UNPACKED * entry.compress_size + 1024:
+        raise ValueError("more bytes than could be packed")
+    with archive.open(entry) as file:
+        if file.read(6) != b"\x93NUMPY":
+            return None
+        file.seek(0)
+        return _read_array(file, entry.file_size)
+
+
+def _read_array(file: IO[bytes], n_bytes: int) -> np.ndarray:
+    """Read one array of a file of so many bytes; sizes are compared before they take memory."""
+    start = file.read(12)
+    n_header = int.from_bytes(start[8:10] if start[6:7] == b"\x01" else start[8:12], "little")
+    if n_header > n_bytes:
+        raise ValueError("the header is longer than the file")
+    file.seek(0)
+    version = np.lib.format.read_magic(file)
+    # Version 3 differs from 2 in the letters of names only.
+    is_first = version == (1, 0)
+    read_header = (
+        np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read_header(file)
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > n_bytes - file.tell():
+        raise ValueError("the array is larger than the file")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _told(path: Path, error: Exception) -> ValueError:
@@ -87,6 +146,12 @@ def _told(path: Path, error: Exception) -> ValueError:
 
 
 def _columns_of(path: Path, name: str, array: np.ndarray, *, is_alone: bool) -> dict[str, pa.Array]:
+    if array.ndim and array.size == 0:
+        if len(array):
+            raise ValueError(f"{path} has no columns: write a table with at least one.")
+        raise ValueError(f"{path} has no rows: add at least one row of values.")
+    if array.dtype.itemsize == 0:
+        raise ValueError(f"{path} holds {name!r}, whose values have no bytes: leave it out.")
     if array.dtype.names:
         return {field: _column(path, field, array[field]) for field in array.dtype.names}
     if array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1):
@@ -98,6 +163,7 @@ def _columns_of(path: Path, name: str, array: np.ndarray, *, is_alone: bool) -> 
             f"{path} holds {called} of shape {array.shape}, and a table has rows and columns: save "
             "an array of shape (rows, columns), as array.reshape(len(array), -1) gives it."
         )
+    check_few(array.shape[1], str(path))
     contiguous = np.ascontiguousarray(array.T)  # (D, N)
     return {f"{name}{i}": _column(path, name, values) for i, values in enumerate(contiguous)}
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import gzip
 import io
 import itertools
 import re
+import zlib
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +17,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.csv
 
-from linnet.table.frames import check_unique
+from linnet.table.frames import check_few, check_unique
 from linnet.table.values import MISSING_WORDS
 
 _DELIMITERS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}
@@ -92,6 +94,7 @@ def _layout(path: Path, head: list[str], delimiter: str | None) -> _Layout:
         )
     except csv.Error as error:
         raise _unreadable(path, error) from error
+    check_few(len(header), str(path))
     names = _named(header)
     check_unique(names, str(path))
     return _Layout(delimiter, names, not header[0], n_lines, "," if has_commas else ".")
@@ -137,7 +140,7 @@ def _lines(path: Path, encoding: str) -> Generator[str, None, None]:
             raise ValueError(
                 f"encoding={encoding!r} does not exist: write 'utf-8', 'latin-1' or 'utf-16'."
             ) from error
-        except (EOFError, gzip.BadGzipFile) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(
                 f"{path} is damaged or not compressed by gzip, though it is called so: compress it "
                 "anew, or take .gz off its name."
@@ -146,13 +149,19 @@ def _lines(path: Path, encoding: str) -> Generator[str, None, None]:
 
 def _wrong_encoding(path: Path, encoding: str, error: UnicodeDecodeError) -> ValueError:
     """Find the byte in the file; the decoder itself counts from the start of a buffer."""
-    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    try:
-        data.decode(encoding)
-        place = ""
-    except UnicodeDecodeError as whole:
-        line = data.count(b"\n", 0, whole.start) + 1
-        place = f" (byte 0x{data[whole.start]:02x} in line {line})"
+    decoder, n_lines, place = codecs.getincrementaldecoder(encoding)(), 0, ""
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    with opened(path, "rb") as binary:
+        while piece := binary.read(1 << 20):
+            held = decoder.getstate()[0]  # of a letter that began in the piece before
+            try:
+                decoder.decode(piece)
+            except UnicodeDecodeError as whole:
+                piece = held + piece
+                line = n_lines + piece.count(b"\n", 0, whole.start) + 1
+                place = f" (byte 0x{piece[whole.start]:02x} in line {line})"
+                break
+            n_lines += piece.count(b"\n")
     name = "utf-8" if encoding == "utf-8-sig" else encoding
     other = "latin-1" if name == "utf-8" else "utf-8"
     return ValueError(f"{path} is not written in {name}{place}: pass encoding={other!r}.")
@@ -162,11 +171,11 @@ def _sniffed(head: list[str]) -> str:
     """Return the delimiter that parts the most lines into as many fields as the header."""
     best, most = ",", (0.0, 1)
     for delimiter in _DELIMITERS:
-        rows = [row for row in csv.reader(head, delimiter=delimiter) if row]
-        if len(rows) == _LINES_LOOKED_AT:
-            rows.pop()  # a quoted value may go on beyond the lines looked at
-        width = len(rows[0])
-        agreeing = sum(len(row) == width for row in rows) / len(rows)
+        widths = [len(row) for row in csv.reader(head, delimiter=delimiter) if row]
+        if len(widths) == _LINES_LOOKED_AT:
+            widths.pop()  # a quoted value may go on beyond the lines looked at
+        width = widths[0]
+        agreeing = widths.count(width) / len(widths)
         if width > 1 and (agreeing, width) > most:
             best, most = delimiter, (agreeing, width)
     return best

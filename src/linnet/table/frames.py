@@ -11,6 +11,9 @@ import pyarrow as pa
 
 from linnet.table.values import is_known
 
+# A column takes some 900 bytes beside its values.
+MOST_COLUMNS = 50_000
+
 
 def open_frame(frame: object) -> dict[str, pa.Array]:
     """Return the columns of a data frame by name, in their order.
@@ -70,6 +73,21 @@ def check_unique(names: Sequence[str], what: str) -> None:
         places = [str(place) for place, other in enumerate(names, start=1) if other == name]
         told.append(f"{len(places)} columns named {name!r} (columns {listed(places)})")
     raise ValueError(f"{what} has {listed(told)}: give each column a name of its own.")
+
+
+def check_few(n_columns: int, what: str) -> None:
+    """Check the number of columns before each of them takes memory.
+
+    Raises
+    ------
+    ValueError
+        If there are more than a network could take.
+    """
+    if n_columns > MOST_COLUMNS:
+        raise ValueError(
+            f"{what} has {n_columns:,} columns, and linnet reads at most {MOST_COLUMNS:,}: leave "
+            "some out, or turn the table so that a row is an observation."
+        )
 
 
 def listed(words: Iterable[str], most: int = 12) -> str:

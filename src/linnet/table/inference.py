@@ -109,7 +109,11 @@ def infer(name: str, column: pa.Array, asked: str | None, *, drop_constant: bool
         missing = np.isnan(values)
         n_missing, known = int(missing.sum()), values[~missing]
         n_different = 0 if known.size == 0 else 1 if known.min() == known.max() else 2
-        value = column[int((~missing).argmax())].as_py()
+        first = int((~missing).argmax())
+        try:
+            value = column[first].as_py()
+        except (OverflowError, ValueError):  # times beyond what Python's own types can hold
+            value = float(values[first])
         value = f"{value:.6g}" if isinstance(value, float) else str(value)
     if n_different == 0:
         return Inferred("constant", "left out: every value is missing")

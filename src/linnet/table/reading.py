@@ -223,12 +223,13 @@ def _read_arrow(path: Path, suffix: str) -> pa.Table:
 
 
 def _read_ipc(path: Path) -> pa.Table:
-    with pa.OSFile(str(path)) as file:
-        try:
-            return pyarrow.ipc.open_file(file).read_all()
-        except pa.ArrowInvalid:
-            file.seek(0)
-            return pyarrow.ipc.open_stream(file).read_all()
+    # From bytes in memory Arrow takes slices; from a file it would first take the memory that the
+    # file tells of.
+    content = pa.py_buffer(path.read_bytes())
+    try:
+        return pyarrow.ipc.open_file(content).read_all()
+    except pa.ArrowInvalid:
+        return pyarrow.ipc.open_stream(content).read_all()
 
 
 def _with_types(path: Path, table: pa.Table, types: dict[str, str]) -> pa.Table:

@@ -88,7 +88,7 @@ def numbers(column: pa.Array, name: str) -> np.ndarray:
         )
     elif pa.types.is_duration(kind) or pa.types.is_time(kind):
         whole = pc.cast(column, pa.int32() if pa.types.is_time32(kind) else pa.int64())
-        column = pc.divide(pc.cast(whole, pa.float64()), _TICKS_PER_SECOND[kind.unit])
+        column = pc.divide(pc.cast(whole, pa.float64(), safe=False), _TICKS_PER_SECOND[kind.unit])
     values = _float64(column)
     # Where the sum of all values is finite, so is each of them; NaN needs the closer look.
     with np.errstate(over="ignore", invalid="ignore"):

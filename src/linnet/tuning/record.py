@@ -16,6 +16,8 @@ import numpy as np
 from linnet import json_record
 
 FORMAT_VERSION = 1
+# As many as an ensemble may have members.
+_MOST_FOLDS = 1000
 
 
 class TuningOutcome(Enum):
@@ -243,7 +245,7 @@ class TuningRecord:
         try:
             if record.get("format_version") != FORMAT_VERSION:
                 raise ValueError(f"its format version is {record.get('format_version')!r}")
-            return cls(
+            read = cls(
                 estimator=str(record["estimator"]),
                 loss=str(record["loss"]),
                 seed=int(record["seed"]),
@@ -258,9 +260,11 @@ class TuningRecord:
                 notes=[str(note) for note in record["notes"]],
                 versions={str(k): str(v) for k, v in record["versions"].items()},
             )
+            _check(read)
+            return read
         except KeyError as problem:
             raise ValueError(_no_record(f"the entry {problem} is missing")) from problem
-        except (ValueError, TypeError, AttributeError) as problem:
+        except (ValueError, TypeError, AttributeError, OverflowError) as problem:
             raise ValueError(_no_record(str(problem))) from problem
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
@@ -318,6 +322,18 @@ def _candidate(record: dict[str, Any]) -> Candidate:
         gain=float(record["gain"]),
         standard_error=float(record["standard_error"]),
     )
+
+
+def _check(record: TuningRecord) -> None:
+    """Raise ValueError for numbers that the rest of the record does not bear out."""
+    if not 0 <= record.best_index < len(record.candidates):
+        raise ValueError(f"its best_index {record.best_index} is none of its candidates")
+    for trial in (trial for candidate in record.candidates for trial in candidate.trials):
+        # The table of results has a column for each fold.
+        if not 0 <= trial.fold < _MOST_FOLDS:
+            raise ValueError(f"its fold {trial.fold} is none of {_MOST_FOLDS}")
+        if not (math.isfinite(trial.weight) and trial.weight > 0):
+            raise ValueError(f"its weight {trial.weight} is not positive")
 
 
 def _no_record(reason: str) -> str:
