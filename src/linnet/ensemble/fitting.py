@@ -21,6 +21,7 @@ from linnet.ensemble import members
 from linnet.ensemble.members import Member, Plan, train_members
 from linnet.ensemble.settings import Settings, choose
 from linnet.estimators.fitting import NetworkEstimator, Target, encode
+from linnet.estimators.lints import RowsSeen, lint_fit
 from linnet.estimators.inputs import read_inputs, read_weights, take
 from linnet.estimators.parameters import hidden_sizes
 from linnet.history import History, Outcome
@@ -56,6 +57,8 @@ class Prepared:
     plan : Plan
     seed, seed_of_errors : int
         The seed that decides everything, and the one for what is learnt from rows held out.
+    lines : list of str
+        What in the rows is likely to mislead.
     """
 
     columns: Any
@@ -64,6 +67,7 @@ class Prepared:
     plan: Plan
     seed: int
     seed_of_errors: int
+    lines: list[str]
 
 
 class EnsembleEstimator(NetworkEstimator):
@@ -127,6 +131,7 @@ class EnsembleEstimator(NetworkEstimator):
                 done=bar.step,
             )
         self._join(prepared, trained)
+        self._say(prepared.lines)
 
     def _prepare(self, X: Any, y: Any, sample_weight: Any) -> Prepared:
         """Check and encode the rows, and say what each member is to be trained on."""
@@ -161,7 +166,17 @@ class EnsembleEstimator(NetworkEstimator):
             held_out=held_out,
             dtype=dtype,
         )
-        return Prepared(columns, target, weight, plan, seed, seeds[-2])
+        return Prepared(
+            columns, target, weight, plan, seed, seeds[-2], self._lint(y, plan, columns)
+        )
+
+    def _lint(self, y: np.ndarray, plan: Plan, columns: Any) -> list[str]:
+        """Return what misleads in the rows, those that the first member holds out for all."""
+        is_trained, held_out = np.ones(len(y), dtype=bool), plan.held_out[0]
+        is_trained[held_out] = False
+        trained = np.flatnonzero(is_trained)
+        seen = RowsSeen(y, plan.X, plan.y, plan.X[held_out], plan.y[held_out], trained)
+        return lint_fit(self, seen, columns, None, is_split=True)
 
     def _join(
         self, prepared: Prepared, trained: list[Member], max_time: float | None = None
@@ -170,6 +185,7 @@ class EnsembleEstimator(NetworkEstimator):
         plan, target = prepared.plan, prepared.target
         module = Ensemble([member.module for member in trained], self._link(target)).eval()
         history = joined_history(trained, plan, prepared.seed)
+        history.notes += prepared.lines
         known = (prepared.weight, prepared.seed_of_errors, max_time)
         if self._calibrate(module, trained, plan, target, *known):
             history.outcome = Outcome.INTERRUPTED

@@ -9,6 +9,7 @@ import copy
 import math
 import os
 import re
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +35,7 @@ from linnet.estimators.inputs import (
     split_rows,
     take,
 )
+from linnet.estimators.lints import RowsSeen, lint_fit
 from linnet.estimators.optimization import make_optimizer, make_schedule, patience_of
 from linnet.estimators.parameters import (
     CONSTRAINTS,
@@ -232,13 +234,15 @@ class NetworkEstimator(Fitted, BaseEstimator):
             inputs_val = encode(columns, X_val, _dtype(module))
             scores = list(self.validation_scores_ or []) if goes_on else []
             keep_score = self._score_keeper(scores, module, target, inputs_val, y_val, weight_val)
+        inputs, targets = encode(columns, X, _dtype(module)), self._targets(target, y, "y", loss)
+        targets_val = None if y_val is None else self._targets(target, y_val, "y_val", loss)
         history = train(
             module,
-            encode(columns, X, _dtype(module)),
-            self._targets(target, y, "y", loss),
+            inputs,
+            targets,
             sample_weight=self._class_weighted(y, weight),
             X_val=inputs_val,
-            y_val=None if y_val is None else self._targets(target, y_val, "y_val", loss),
+            y_val=targets_val,
             sample_weight_val=None if y_val is None else self._class_weighted(y_val, weight_val),
             loss=loss,
             optimizer=optimizer,
@@ -262,6 +266,11 @@ class NetworkEstimator(Fitted, BaseEstimator):
         )
         history.seed, history.split = seed, {part: rows.tolist() for part, rows in split.items()}
         history.notes += [note] if note and note not in history.notes else []
+        if not (partial or goes_on):
+            rows_seen = RowsSeen(all_y, inputs, targets, inputs_val, targets_val)
+            lines = lint_fit(self, rows_seen, columns, module, is_split=bool(split))
+            history.notes += lines
+            self._say(lines)
         if "test" in split:
             self.test_score_ = self._score_of(
                 split["test"], all_X, all_y, all_weight, module, columns, target
@@ -285,6 +294,14 @@ class NetworkEstimator(Fitted, BaseEstimator):
             kept, held_out = split_rows(y[rows], share, seed, stratified=stratified)
             rows, split["validation"] = rows[kept], rows[held_out]
         return {"train": rows, **split} if split else {}
+
+    _says_lines = True  # the shell says them in its own words
+
+    def _say(self, lines: list[str]) -> None:
+        """Print what was found in the rows, where anything is to be printed."""
+        if self.verbose and self._says_lines:
+            for line in lines:
+                print(f"Note: {line}", file=sys.stderr)
 
     def _score_of(
         self,
