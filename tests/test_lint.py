@@ -99,8 +99,8 @@ def test_rows_on_both_sides_of_the_split_are_told():
     told = notes(network(), X, y)
     held_out = network().fit(X, y).history_.split["validation"]
     n_shared = sum((row + 100) % 200 not in held_out for row in held_out)
-    assert n_shared == 20 and told == [
-        "20 of 20 validation rows equal a training row, target included: their loss is better "
+    assert n_shared == 16 and told == [
+        "16 of 20 validation rows equal a training row, target included: their loss is better "
         "than that of new rows."
     ]
     assert " validation rows equal a training row, " in notes(ensemble(), X, y)[1]
@@ -185,8 +185,9 @@ def test_a_line_but_for_one_row_beyond_the_screened_ones_is_not_told():
 
 def test_one_far_row_does_not_make_a_copy():
     X, y, _ = problem()
-    X[17, 2] = y[17] = 1e30
-    assert notes(network(), X, y) == []
+    for far in (1e6, 1e30):  # beside 1e30 the other rows are all alike
+        X[17, 2] = y[17] = far
+        assert notes(network(early_stopping=False), X, y) == []
 
 
 def test_a_column_that_names_the_classes_is_told():
@@ -225,7 +226,7 @@ def test_unscaled_inputs_are_told_where_scaling_is_off():
     X, y, _ = problem()
     X[:, 1] = 2000 + 300 * X[:, 1]
     mean, deviation = X[:, 1].mean(), X[:, 1].std()
-    assert notes(network(scale_X=False), X, y) == [
+    assert notes(network(scale_X=False, early_stopping=False), X, y) == [
         f"scale_X=False, and 'x1' has mean {mean:.2g} and standard deviation {deviation:.2g}: "
         "networks learn best from means near 0 and deviations near 1. Write scale_X=True, or "
         "scale X yourself."
@@ -295,7 +296,7 @@ def test_the_shell_says_lints_at_the_end(tmp_path):
     frame.to_csv(tmp_path / "rows.csv", index=False)
     options = ("--epochs", 1, "--hidden", 4, "-o", tmp_path / "m.linnet")
     for progress in ("--progress", "--no-progress"):
-        ran = linnet_shell("fit", tmp_path / "rows.csv", "--target", "y", *options, progress, "-f")
+        ran = linnet_shell("fit", tmp_path / "rows.csv", "--target", "y", *options, progress, "--force")
         assert ran.code == 0
         assert ran.err.count("The target is sorted in the order of the rows.") == 1
         assert ran.err.count(" test rows equal a training row, ") == 1
@@ -308,5 +309,6 @@ def test_the_shell_says_nothing_of_usual_rows(tmp_path):
     X, y, _ = problem(100)
     pd.DataFrame(X, columns=list("abcd")).assign(y=y).to_csv(tmp_path / "rows.csv", index=False)
     options = ("--epochs", 1, "--members", 2, "--no-progress", "--json")
+    options = (*options, "-o", tmp_path / "m.linnet")
     ran = linnet_shell("fit", tmp_path / "rows.csv", "--target", "y", *options)
     assert ran.document["notes"] == ran.document["chosen"]

@@ -67,6 +67,12 @@ class HeldOutErrors:
     rows: np.ndarray
     weight: np.ndarray | None = None
 
+    @property
+    def is_usable(self) -> np.ndarray:
+        """Whether the errors of each pair (R,) are finite, and so are their squares."""
+        with np.errstate(invalid="ignore"):
+            return (np.abs(self.errors) < 1e150).all(axis=1)
+
     def take(self, chosen: np.ndarray) -> HeldOutErrors:
         """Return some of the pairs."""
         weight = None if self.weight is None else self.weight[chosen]
@@ -95,6 +101,8 @@ _HIDDEN = (32, 32)
 _ROWS_SEEN, _MOST_EPOCHS = 400_000, 100
 # Errors in units of their root mean square; larger ones count as such.
 _GREATEST_ERROR = 5.0
+# Rows with one far input may have logarithms that exp cannot take.
+_GREATEST_LOG = 50.0
 # How much of the network's logarithm is believed; the rest is the constant's.
 _BELIEFS = (0.0, 0.25, 0.5, 0.75, 1.0)
 # What a usual spread comes to, as a share of the variance of a typical row: it counts where it is
@@ -271,7 +279,8 @@ class ErrorBars(nn.Module):
         bars.scores = torch.from_numpy(_thinned(scores, held_out.weight))
         gain = 1 - (1 - 1 / n_members) * variance_of_members / np.maximum(square, 1e-300)
         typical = gain * _mean(variance, held_out.weight)
-        b = np.minimum(1.0, _USUAL_SPREAD * typical / np.maximum(variance_of_members, 1e-300))
+        b, usual = np.ones(n_outputs), _USUAL_SPREAD * typical
+        np.divide(usual, variance_of_members, out=b, where=variance_of_members > usual)
         # A single member has no spread, and with no row held out twice nothing is known of it.
         knows_spread = (n_members > 1) & (variance_of_members > 0)
         bars.own = torch.from_numpy(gain)
@@ -307,7 +316,8 @@ def _variance_network(n_inputs: int, n_outputs: int, generator: torch.Generator)
 
 
 def _log_variances(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    return predict(network, inputs).chunk(2, dim=1)[1].double()
+    logs = predict(network, inputs).chunk(2, dim=1)[1].double()
+    return logs.clamp(-_GREATEST_LOG, _GREATEST_LOG)
 
 
 def _learn_variance(

@@ -154,8 +154,11 @@ def _is_linear(x: np.ndarray, y: np.ndarray) -> bool:
     low, high = x.argmin(), x.argmax()
     error = np.abs(y[low] + (y[high] - y[low]) * (x - x[low]) / (x[high] - x[low]) - y)
     # By the median, so that one far row does not hide what the others do.
-    spread = float(np.median(np.abs(y - np.median(y)))) or 1.0
-    return bool((error <= _LINEAR_ERROR * np.maximum(spread, np.abs(y))).all())
+    distance = np.abs(y - np.median(y))
+    if (distance > 0).mean() < 1 / _FEWEST_ROWS:
+        return False  # a few far rows beside which all others are alike
+    spread = float(np.median(distance)) or 1.0
+    return bool((error <= _LINEAR_ERROR * np.maximum(spread, distance)).all())
 
 
 def copied_classes(X: np.ndarray, y: np.ndarray, inputs_of: dict[str, int]) -> list[str]:

@@ -20,7 +20,7 @@ from linnet.engine.prediction import predict
 from linnet.ensemble import members
 from linnet.ensemble.members import Member, Plan, train_members
 from linnet.ensemble.settings import Settings, choose
-from linnet.estimators.fitting import NetworkEstimator, Target, encode
+from linnet.estimators.fitting import NetworkEstimator, Target, checked_outputs, encode
 from linnet.estimators.lints import RowsSeen, lint_fit
 from linnet.estimators.inputs import read_inputs, read_weights, take
 from linnet.estimators.parameters import hidden_sizes
@@ -228,7 +228,8 @@ class EnsembleEstimator(NetworkEstimator):
         inputs = torch.from_numpy(encode(self.columns_, X, dtype)).to(dtype)
         with threads():
             outputs = [predict(member, inputs).double() for member in self.module_.members]
-            return inputs, *self.module_.combine(outputs)
+            mean, spread = self.module_.combine(outputs)
+        return inputs, checked_outputs(mean), checked_outputs(spread)
 
     def _outputs(self, X: Any) -> torch.Tensor:
         return self._moments(X)[1]

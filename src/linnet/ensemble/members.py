@@ -318,7 +318,8 @@ def train_members(
         return member
 
     found = crew.run(work)
-    members = [m for m in found if m is not None and m.history.best_epoch is not None]
+    whole = [m for m in found if m is not None]
+    members = [m for m in whole if m.history.best_epoch is not None]
     if crew.interrupted and not members:
         raise KeyboardInterrupt
     if crew.interrupted:
@@ -326,7 +327,7 @@ def train_members(
             member.history.outcome = Outcome.INTERRUPTED
         if n_at_once > 1:  # else `train` has said so
             warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=5)
-    return members
+    return members or whole  # where no member's loss ever was finite, their first weights
 
 
 def threads_of(plan: Plan, n_threads: int | None) -> tuple[int, int | None]:

@@ -195,7 +195,7 @@ class NetworkEstimator(Fitted, BaseEstimator):
         X_val, y_val, weight_val = self._read_validation(*validation)
         seed = draw_seed(self.history_.seed if goes_on else self.random_state)
         all_X, all_y, all_weight = X, y, weight
-        split = {} if partial else self._split(y, seed, validates=X_val is None)
+        split = {} if partial else self._split(y, weight, seed, validates=X_val is None)
         if "validation" in split:
             held_out = split["validation"]
             X_val, y_val = take(X, held_out), y[held_out]
@@ -280,15 +280,19 @@ class NetworkEstimator(Fitted, BaseEstimator):
         self.history_, self._state, self._validation_scores = history, state, scores
         self._fitted_as = self.get_params(deep=False)
 
-    def _split(self, y: np.ndarray, seed: int, *, validates: bool) -> dict[str, np.ndarray]:
+    def _split(
+        self, y: np.ndarray, weight: np.ndarray | None, seed: int, *, validates: bool
+    ) -> dict[str, np.ndarray]:
         """Return the rows to train on, to validate and to test; empty where all are trained on."""
         stratified = is_classifier(self) and y.ndim == 1
-        rows, split = np.arange(len(y)), {}
+        # Of weight 0, validation rows would say nothing; such a row is as good as absent.
+        rows, split = np.arange(len(y)) if weight is None else np.flatnonzero(weight), {}
         test_fraction = getattr(self, "test_fraction", 0.0)
         if test_fraction:
-            rows, split["test"] = split_rows(
-                y, test_fraction, seed, stratified=stratified, called="test_fraction"
+            kept, held_out = split_rows(
+                y[rows], test_fraction, seed, stratified=stratified, called="test_fraction"
             )
+            rows, split["test"] = rows[kept], rows[held_out]
         if validates and self.early_stopping:
             share = self.validation_fraction / (1 - test_fraction)  # of those that are left
             kept, held_out = split_rows(y[rows], share, seed, stratified=stratified)
@@ -352,7 +356,10 @@ class NetworkEstimator(Fitted, BaseEstimator):
             device = next(module.parameters()).device  # where it is trained
             with seeded(0, device):  # a module may draw random numbers in evaluation too
                 outputs = predict_rows(module, rows.to(device)).double().cpu()
-            scores.append(score(self._predictions(outputs, target)))
+            try:
+                scores.append(score(self._predictions(outputs, target)))
+            except ValueError:  # infinite: the training diverges, and ends by its loss
+                scores.append(math.nan)
 
         return keep
 
@@ -447,7 +454,7 @@ class NetworkEstimator(Fitted, BaseEstimator):
         X = read_inputs(self, X, reset=False)
         predict = predictor(self.module_, self.columns_.n_features)
         encoded = encode(self.columns_, X, predict.dtype)
-        return torch.from_numpy(predict(self.module_, encoded))
+        return checked_outputs(torch.from_numpy(predict(self.module_, encoded)))
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the fitted estimator to one file, ``*.linnet``; see `linnet.save`."""
@@ -459,6 +466,24 @@ class NetworkEstimator(Fitted, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def checked_outputs(outputs: torch.Tensor) -> torch.Tensor:
+    """Return a network's outputs (N, K), or raise a sentence where one is NaN or infinite."""
+    # A sum is quicker than asking each number; where it overflows, they are asked.
+    if math.isfinite(outputs.sum().item()):
+        return outputs
+    wrong = ~torch.isfinite(outputs).reshape(len(outputs), -1).all(dim=1)
+    count = int(wrong.sum())
+    if not count:
+        return outputs
+    rows = "1 row" if count == 1 else f"{count} rows"
+    raise ValueError(
+        f"The network gives NaN or infinity for {rows} of {len(outputs)}, the first of them row "
+        f"{int(wrong.nonzero()[0])} (counted from 0): too far from the rows of the fit, or the "
+        "training failed (see history_.outcome). Leave them out, or fit with scaled inputs and a "
+        "smaller learning_rate_init."
+    )
 
 
 def _dtype(module: nn.Module) -> torch.dtype:

@@ -10,7 +10,11 @@ import numpy as np
 # Rows are worked on in blocks of about this many values, 2 MB, so that the passes over a block find
 # it in the processor's cache.
 _VALUES_PER_BLOCK = 2**18
-_LARGEST = float(np.finfo(np.float32).max)
+# Standardised values beyond this are clipped: their squares still are numbers of float32, so that a
+# row far from all those of the fit gives an answer, and no NaN.
+FARTHEST = 1e19
+# Differences of values of such a deviation may overflow.
+_HUGE = 2.0**1000
 
 
 class Moments(NamedTuple):
@@ -94,23 +98,33 @@ def _weighted(values: np.ndarray, weight: np.ndarray | None, block: slice) -> np
 def standardize_into(
     out: np.ndarray, X: np.ndarray, center: np.ndarray, scale: np.ndarray
 ) -> np.ndarray:
-    """Write (X - center) / scale into a float32 array; what float32 cannot hold is clipped.
+    """Write (X - center) / scale into an array; what is beyond `FARTHEST` is clipped.
 
     Parameters
     ----------
-    out : ndarray of shape (N, D), float32
+    out : ndarray of shape (N, D)
     X : ndarray of shape (N, D)
     center, scale : ndarray of shape (D,), float64, scale > 0
     """
     with np.errstate(over="ignore"):
         for block in _blocks(X):
-            values = X[block] - center
-            values /= scale
+            values = standardized(X[block], center, scale)
             # For a single row np.clip takes four times as long as its two halves.
-            np.maximum(values, -_LARGEST, out=values)
-            np.minimum(values, _LARGEST, out=values)
+            np.maximum(values, -FARTHEST, out=values)
+            np.minimum(values, FARTHEST, out=values)
             out[block] = values
     return out
+
+
+def standardized(X: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return (X - center) / scale, of shape (N, D), also where X - center would overflow."""
+    if scale.max() > _HUGE:
+        # By powers of two, so that nothing is rounded; other columns may hold denormal numbers.
+        factor = np.where(scale > _HUGE, 0.25, 1.0)
+        X, center, scale = X * factor, center * factor, scale * factor
+    values = X - center
+    values /= scale
+    return values
 
 
 def _blocks(X: np.ndarray) -> Iterator[slice]:
