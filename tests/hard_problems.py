@@ -112,14 +112,15 @@ def _array(rng: np.random.Generator, n: int, d: int) -> tuple[np.ndarray, list[s
     return X, kinds
 
 
+_FORMS = (
+    *("float64", "float64", "float64", "float32", "float32", "float16", "object", "list"),
+    *("int64", "bool", "uint8", "sparse", "tensor", "bfloat16", "fortran", "strided"),
+)
+
+
 def _in_some_form(rng: np.random.Generator, X: np.ndarray) -> tuple[Any, str]:
     """Return the same numbers in another container or type."""
-    form = str(
-        rng.choice(
-            ["float64", "float64", "float64", "float32", "float32", "float16", "object", "list"]
-            + ["int64", "bool", "uint8", "sparse", "tensor", "bfloat16", "fortran", "strided"]
-        )
-    )
+    form = str(rng.choice(_FORMS))
     with np.errstate(all="ignore"):
         if form in ("float32", "float16", "int64", "bool", "uint8"):
             return X.astype(form), form

@@ -227,7 +227,7 @@ DATA = {
     ),
     "numbers as classes": (
         lambda: classifier().fit(X, Y),
-        f"Unknown label type: y holds fractions such as {Y[Y != np.floor(Y)][0]:g}, which are "
+        f"Unknown label type: y holds fractions such as {Y[np.floor(Y) != Y][0]:g}, which are "
         "numbers rather than classes. Use MLPRegressor, ModuleRegressor or EnsembleRegressor; or "
         "give classes as text, numpy.asarray(y).astype(str).",
     ),

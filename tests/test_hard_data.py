@@ -18,6 +18,7 @@ from linnet import (
     MLPRegressor,
     ModuleRegressor,
 )
+from linnet.error_bars import ErrorBars, HeldOutErrors
 from linnet.estimators.scores import r2_scorer
 
 
@@ -201,3 +202,13 @@ def test_counts_so_large_that_the_training_fails_have_no_error_bars():
         "known of the errors for new rows. Fit with a smaller learning_rate_init, or with scaled "
         "inputs."
     )
+
+
+def test_error_bars_are_learnt_of_predictions_beyond_float32():
+    rng = np.random.default_rng(0)
+    outputs, errors = 1e60 * rng.normal(size=(100, 1)), 1e60 * rng.normal(size=(100, 1))
+    held_out = HeldOutErrors(np.zeros((100, 2)), outputs, errors, np.arange(100))
+    bars = ErrorBars.fit(held_out, n_members=1, seed=0, n_threads=1, local=True)
+    mean = torch.from_numpy(outputs)
+    sigma = bars.sigma(torch.zeros(100, 2), mean, torch.zeros_like(mean))
+    assert torch.isfinite(bars.standard_deviation(sigma)).all()

@@ -3,7 +3,6 @@
 Letters: N rows, D inputs.
 """
 
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -116,7 +115,7 @@ def test_validation_rows_that_were_given_are_compared_too():
 
 
 def test_equal_inputs_with_other_targets_are_not_called_shared():
-    X, y, rng = problem(100)
+    X, _, rng = problem(100)
     X = np.vstack([X, X])
     assert notes(network(), X, rng.normal(size=200)) == []
 
@@ -235,7 +234,9 @@ def test_unscaled_inputs_are_told_where_scaling_is_off():
     assert notes(network(scale_X="minmax"), X, y) == []
 
 
-@pytest.mark.parametrize("scale, is_told", [(1.0, False), (5.0, False), (50.0, True), (0.01, True)])
+@pytest.mark.parametrize(
+    ("scale", "is_told"), [(1.0, False), (5.0, False), (50.0, True), (0.01, True)]
+)
 def test_inputs_near_0_and_1_need_no_scaling(scale, is_told):
     X, y, _ = problem()
     X[:, 0] *= scale
@@ -294,9 +295,9 @@ def test_the_shell_says_lints_at_the_end(tmp_path):
     frame = pd.DataFrame(X, columns=list("abcd")).assign(y=y)
     frame = pd.concat([frame, frame]).sort_values("y")
     frame.to_csv(tmp_path / "rows.csv", index=False)
-    options = ("--epochs", 1, "--hidden", 4, "-o", tmp_path / "m.linnet")
+    options = ("--epochs", 1, "--hidden", 4, "--force", "-o", tmp_path / "m.linnet")
     for progress in ("--progress", "--no-progress"):
-        ran = linnet_shell("fit", tmp_path / "rows.csv", "--target", "y", *options, progress, "--force")
+        ran = linnet_shell("fit", tmp_path / "rows.csv", "--target", "y", *options, progress)
         assert ran.code == 0
         assert ran.err.count("The target is sorted in the order of the rows.") == 1
         assert ran.err.count(" test rows equal a training row, ") == 1

@@ -41,6 +41,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from linnet.crew import Crew
 from linnet.engine.prediction import predict
 from linnet.network import mlp
+from linnet.table.statistics import FARTHEST
 from linnet.training import train
 
 
@@ -71,7 +72,7 @@ class HeldOutErrors:
     def is_usable(self) -> np.ndarray:
         """Whether the errors of each pair (R,) are finite, and so are their squares."""
         with np.errstate(invalid="ignore"):
-            return (np.abs(self.errors) < 1e150).all(axis=1)
+            return np.all(np.abs(self.errors) < 1e150, axis=1)
 
     def take(self, chosen: np.ndarray) -> HeldOutErrors:
         """Return some of the pairs."""
@@ -172,7 +173,7 @@ class ErrorBars(nn.Module):
         """
         variance = self.log_variance.exp().expand(mean.shape)
         if self.networks:
-            inputs = torch.cat([x.float(), mean.float()], dim=1)
+            inputs = torch.cat([x, mean], dim=1).clamp(-FARTHEST, FARTHEST).float()
             logs = torch.stack([_log_variances(network, inputs) for network in self.networks])
             bounded = torch.minimum(torch.maximum(logs, self.bounds[0]), self.bounds[1])
             # The mean of the variances, not of their logarithms, is as great as the variance of
@@ -328,7 +329,8 @@ def _learn_variance(
     max_time: float | None,
 ) -> tuple[list[nn.Module], np.ndarray] | None:
     """Return a network for each fold, and logarithms (R, K) for its rows; None after Ctrl-C."""
-    inputs = np.hstack([held_out.X[held_out.rows], held_out.outputs]).astype(np.float32)
+    inputs = np.hstack([held_out.X[held_out.rows], held_out.outputs])
+    inputs = inputs.clip(-FARTHEST, FARTHEST).astype(np.float32)
     errors = (held_out.errors / scale).clip(-_GREATEST_ERROR, _GREATEST_ERROR).astype(np.float32)
     # The pairs of a row belong to one fold, or the one would tell of the other.
     _, number = np.unique(held_out.rows, return_inverse=True)

@@ -21,8 +21,8 @@ from linnet.ensemble import members
 from linnet.ensemble.members import Member, Plan, train_members
 from linnet.ensemble.settings import Settings, choose
 from linnet.estimators.fitting import NetworkEstimator, Target, checked_outputs, encode
-from linnet.estimators.lints import RowsSeen, lint_fit
 from linnet.estimators.inputs import read_inputs, read_weights, take
+from linnet.estimators.lints import RowsSeen, lint_fit
 from linnet.estimators.parameters import hidden_sizes
 from linnet.history import History, Outcome
 from linnet.network import Ensemble
