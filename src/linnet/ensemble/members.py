@@ -69,7 +69,7 @@ def parameter_shapes(settings: Settings, n_inputs: int, n_outputs: int) -> list[
 
 # Rows that two members hold out, where there are as many: from their errors alone and together
 # follows how much better a mean of members is.
-_TWICE_HELD_OUT = 300
+_TWICE_HELD_OUT = 100
 # The greatest share of the rows that a member holds out.
 _MOST_HELD_OUT = 0.25
 
@@ -235,33 +235,36 @@ def _optimizer(module: nn.Module, settings: Settings, n_batch: int) -> torch.opt
     if settings.solver == "lbfgs":
         return solvers.make("lbfgs", list(module.parameters()), weight_decay=decay)
     adaptive = settings.solver in ("adam", "adamw", "nadam", "radam")
-    groups = []
+    groups: dict[tuple[float, float], list[torch.Tensor]] = {}
+
+    def add(parameters: list[torch.Tensor], rate: float, weight_decay: float = 0.0) -> None:
+        groups.setdefault((rate, weight_decay), []).extend(parameters)
+
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             # As under the NTK parametrisation: an Adam step moves each unit's sum equally far,
             # whatever the number of its inputs. Weights shrink at the same pace in all layers.
             factor = math.sqrt(settings.reference_width / layer.in_features) if adaptive else 1.0
             shrinking = decay / factor if decoupled else decay
-            groups.append(_group([layer.weight], rate * factor, shrinking))
-            groups.append(_group([layer.bias], rate * (settings.bias_rate if adaptive else 1.0)))
+            add([layer.weight], rate * factor, shrinking)
+            add([layer.bias], rate * (settings.bias_rate if adaptive else 1.0))
         elif isinstance(layer, FeatureScale):
             factor = settings.feature_scale_rate if adaptive else 1.0
-            groups.append(_group([layer.weight], rate * factor))
+            add([layer.weight], rate * factor)
         elif isinstance(layer, PeriodicEmbedding):
             factor = settings.frequency_rate if adaptive else 1.0
-            groups.append(_group([layer.frequencies, layer.phases], rate * factor))
+            add([layer.frequencies, layer.phases], rate * factor)
     options: dict[str, Any] = {"lr": rate}
     if adaptive:
         options["betas"] = (settings.beta_1, settings.beta_2)
     if settings.solver == "sgd":
         options |= {"momentum": 0.9, "nesterov": True}
-    return solvers.make(settings.solver, groups, **options)
-
-
-def _group(
-    parameters: list[torch.Tensor], rate: float, weight_decay: float = 0.0
-) -> dict[str, Any]:
-    return {"params": parameters, "lr": rate, "weight_decay": weight_decay}
+    # As few groups as there are rates: a scheduler goes through all of them at each step.
+    alike = [
+        {"params": parameters, "lr": rate, "weight_decay": decay}
+        for (rate, decay), parameters in groups.items()
+    ]
+    return solvers.make(settings.solver, alike, **options)
 
 
 def train_members(
