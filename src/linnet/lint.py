@@ -8,6 +8,7 @@ Letters: N rows, D inputs, K outputs, L classes.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,9 +17,9 @@ import numpy as np
 # By chance fewer rows than these are often sorted, or on one line.
 _FEWEST_ROWS = 20
 # Rows that a column is first compared with the target on.
-_SCREENED_ROWS = 1000
+_SCREENED_ROWS = 500
 # Numbers of training rows, and validation rows, that are looked through for equal rows.
-COMPARED_NUMBERS, COMPARED_ROWS = 2**20, 1000
+COMPARED_NUMBERS, COMPARED_ROWS = 2**18, 1000
 # The least share of the validation rows: one in a hundred does not change which epoch is best.
 _LEAST_SHARED = 0.05
 # Greatest error of a linear image, as a share of the target's spread; float32 keeps 6e-8.
@@ -101,8 +102,7 @@ def _evenly(n_rows: int, most: int) -> slice:
 def _keys(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return a number for each row (N,), the same for equal rows."""
     columns = [X, y.reshape(len(y), -1)]
-    factors = np.random.default_rng(0).integers(2**63, size=X.shape[1] + columns[1].shape[1])
-    factors = 2 * factors.astype(np.uint64) + 1
+    factors = _factors(X.shape[1] + columns[1].shape[1])
     keys, start = np.zeros(len(X), dtype=np.uint64), 0
     for part in columns:
         bits = (part.astype(np.float64) + 0.0).view(np.uint64)  # + 0.0: no two kinds of zero
@@ -110,6 +110,12 @@ def _keys(X: np.ndarray, y: np.ndarray) -> np.ndarray:
         keys += (bits * factors[start : start + part.shape[1]]).sum(axis=1, dtype=np.uint64)
         start += part.shape[1]
     return keys
+
+
+@functools.lru_cache(maxsize=8)
+def _factors(n: int) -> np.ndarray:
+    """Return n random odd numbers, always the same."""
+    return 2 * np.random.default_rng(0).integers(2**63, size=n).astype(np.uint64) + 1
 
 
 def copied_target(X: np.ndarray, y: np.ndarray, names: Sequence[str]) -> list[str]:
