@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import linnet
-from linnet.checkpoint import Checkpoint
+from linnet.checkpoint import Checkpoint, CheckpointedTraining
 
 # Inputs, hidden neurons of two layers, rows.
 SIZES = [(2, 80, 2_601), (32, 256, 20_000), (784, 1024, 20_000)]
@@ -30,12 +30,12 @@ class Watch:
         self.function, self.seconds, self.n_calls = function, 0.0, 0
 
     def __get__(self, owner: Any, kind: Any) -> Any:
-        return lambda *arguments: self(owner, *arguments)
+        return lambda *arguments, **options: self(owner, *arguments, **options)
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
         started = time.perf_counter()
         try:
-            return self.function(*arguments)
+            return self.function(*arguments, **options)
         finally:
             self.seconds += time.perf_counter() - started
             self.n_calls += 1
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=100.0)
     seconds = parser.parse_args().seconds
     print(f"{'network':>20} {'epochs':>8} {'share':>8} {'files':>6} {'MB':>7}")
-    after_epoch, write = Checkpoint.after_epoch, Checkpoint.write
+    after_epoch, write = CheckpointedTraining.after_epoch, Checkpoint.write
     for D, H, N in SIZES:
         torch.manual_seed(0)
         X = np.random.default_rng(0).normal(size=(N, D)).astype(np.float32)
@@ -55,7 +55,7 @@ def main() -> None:
             nn.Linear(D, H), nn.ReLU(), nn.Linear(H, H), nn.ReLU(), nn.Linear(H, 1)
         )
         # Writing happens within after_epoch, whose time therefore holds all.
-        Checkpoint.after_epoch = watch = Watch(after_epoch)  # pyright: ignore[reportAttributeAccessIssue]
+        CheckpointedTraining.after_epoch = watch = Watch(after_epoch)  # pyright: ignore[reportAttributeAccessIssue]
         Checkpoint.write = files = Watch(write)  # pyright: ignore[reportAttributeAccessIssue]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "training"

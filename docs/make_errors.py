@@ -86,12 +86,26 @@ CASES: dict[str, list[tuple[str, str]]] = {
         ("the file exists", "linnet.save(fitted, 'model.linnet')"),
         ("no such folder", "linnet.save(fitted, 'models/model.linnet')"),
     ],
+    "Checkpoints": [
+        ("the file exists", "fitted.fit(X, y, checkpoint='begun.checkpoint')"),
+        ("no file to go on from", "fitted.fit(X, y, resume=True)"),
+        (
+            "another training",
+            "linnet.train(net, X, Y, epochs=9, batch_size=9, random_state=1,\n"
+            "    checkpoint='begun.checkpoint', resume=True)",
+        ),
+        ("no checkpoint", "fitted.fit(X, y, checkpoint='model.linnet', resume=True)"),
+    ],
     "The shell": [
         ("a target that does not exist", "linnet fit table.csv --target prise"),
         ("a target with missing values", "linnet fit gaps.csv --target price"),
         ("an option out of range", "linnet fit table.csv --target price --activation tahn"),
         ("an existing output", "linnet fit table.csv --target price -o model.linnet"),
         ("no such folder", "linnet fit table.csv --target price -o models/model.linnet"),
+        (
+            "an existing checkpoint",
+            "linnet fit table.csv --target price --checkpoint begun.checkpoint",
+        ),
         ("a damaged model", "linnet predict cut.linnet table.csv"),
         ("test rows of another table", "linnet evaluate price.linnet other.csv --rows test"),
     ],
@@ -149,6 +163,8 @@ def prepared() -> dict[str, Any]:
     fitted = linnet.MLPRegressor(**quick).fit(X, y)
     by_name = linnet.MLPRegressor(**quick).fit(table, y)
     own = linnet.ModuleRegressor(torch.nn.Linear(2, 1), solver="lbfgs").fit(X, y)
+    net = torch.nn.Linear(2, 1)
+    linnet.train(net, X, y.reshape(-1, 1), epochs=1, random_state=0, checkpoint="begun.checkpoint")
     linnet.save(fitted, "model.linnet")
     linnet.save(by_name, "price.linnet", card={"target": "price"})
     linnet.save(own, "own.linnet")
@@ -174,7 +190,7 @@ def prepared() -> dict[str, Any]:
         "np": np,
         "torch": torch,
         "nn": torch.nn,
-        "net": torch.nn.Linear(2, 1),
+        "net": net,
         "other": torch.nn.Linear(2, 1),
         **{
             "X": X,

@@ -1,23 +1,19 @@
-"""Checkpoints: where a training stands, in one safe file, so that it can go on after a crash.
+"""Checkpoints: where trainings stand, in one safe file, so that they can go on after a crash.
 
 A file holds module, optimizer, scheduler, generator, best weights and history as they were after an
-epoch, and a fingerprint of what was trained on what. It is written beside its place, flushed and
-renamed, so that there is always one that is whole.
+epoch, of one training or of several side by side, and a fingerprint of what was trained on what. It
+is written beside its place, flushed and renamed, so that there is always one that is whole.
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 import os
-import signal
 import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +21,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from linnet.data import Rows, Stream
 from linnet.history import History, Outcome
 from linnet.model_format import damaged, pack, unpack
 from linnet.plain_state import from_plain, to_plain
+from linnet.preflight import check_checkpoint, check_flags
+from linnet.randomness import draw_seed
 from linnet.training_state import TrainingState, Weights, copied, copy_weights
-from linnet.whole_file import check_writable, whole_file
+from linnet.whole_file import check_writable, remove_parts, whole_file
 
 # Ctrl-C loses the epochs since the last copy in memory. Copies may take such a share of the time,
 # and writing as much again.
@@ -49,7 +46,7 @@ _FINAL = (
 
 
 class Checkpoint:
-    """Keeps a training in a file.
+    """A file that keeps one training, or several that go side by side.
 
     Parameters
     ----------
@@ -59,6 +56,11 @@ class Checkpoint:
         Seconds between two writings, at least; more where they would take over 0.5 % of the time.
     resume : bool
         Whether an existing file is gone on from; otherwise it is an error.
+
+    Attributes
+    ----------
+    also : dict of str to str
+        What has to be the same besides, where the training goes on; told by who begins it.
 
     Raises
     ------
@@ -75,50 +77,44 @@ class Checkpoint:
             )
         check_writable(self.path, overwrite=True)
         self.every = every
-        self.is_resumed = False
+        self.also: dict[str, str] = {}
+        self.next_writing = math.inf
         self._fingerprint: dict[str, str] = {}
-        self._copy: tuple[Weights, TrainingState] | None = None
-        self._is_written = True  # whether the copy stands in the file
-        self._next_copy = self._next_writing = 0.0
+        # What the file held, and copies made since: of each training, by its number.
+        self._read: dict[str, tuple[dict[str, Any], dict[str, torch.Tensor]]] = {}
+        self._copies: dict[int, tuple[Weights, TrainingState]] = {}
+        self._written: dict[int, tuple[Weights, TrainingState]] = {}
+        self._lock = threading.Lock()
+        self._told = ""
 
-    def read(
-        self, state: TrainingState, module: nn.Module, fingerprint: dict[str, str]
-    ) -> Outcome | None:
-        """Go on from the file, where there is one.
+    def seed_for(self, random_state: Any) -> int:
+        """Return the seed to train with: where none is given, that of the file."""
+        if random_state is None and self.path.exists():
+            seed = _unpack(self.path)[0]["checkpoint_of"].get("random_state", "")
+            if seed.isdecimal():
+                return int(seed)
+        return draw_seed(random_state)
+
+    def compare(self, fingerprint: dict[str, str]) -> None:
+        """Read the file, where there is one, and see that it is of this training.
 
         Parameters
         ----------
-        state : TrainingState
-            Begun; its parts take the file's values.
-        module : torch.nn.Module
-            Takes the file's weights.
         fingerprint : dict of str to str
             What is trained, on what, and how; what the file says must be the same.
-
-        Returns
-        -------
-        Outcome or None
-            How the training in the file ended, if it did so for good.
 
         Raises
         ------
         ValueError
             If the file is no checkpoint, is damaged, or is of another training; with what differs.
-        TypeError
-            If the optimizer or the scheduler keeps what is no plain data.
         """
-        self._fingerprint = fingerprint
-        self._next_writing = time.monotonic() + self.every
-        # What cannot be kept is told now, not after the first half minute.
-        pack(*_describe(copy_weights(module), _copy_of(state, None), fingerprint))
+        self._fingerprint = fingerprint = {**self.also, **fingerprint}
+        self.next_writing = time.monotonic() + self.every
+        remove_parts(self.path)  # of one that was killed while it wrote
         if not self.path.exists():
-            return None
-        description, tensors = unpack(self.path)
-        kept = description.get("checkpoint_of")
-        if not isinstance(kept, dict):
-            raise ValueError(
-                f"{self.path} holds a model, not the checkpoint of a training. Give another name."
-            )
+            return
+        description, tensors = _unpack(self.path)
+        kept = description["checkpoint_of"]
         differing = [
             f"{name} was {kept.get(name)}, is {value}"
             for name, value in fingerprint.items()
@@ -129,11 +125,128 @@ class Checkpoint:
                 f"{self.path} is the checkpoint of another training: {'; '.join(differing)}. Give "
                 "what it was begun with, or another name to begin anew."
             )
+        for number, described in description["trainings"].items():
+            own = {n: t for n, t in tensors.items() if n.partition(".")[0] == number}
+            self._read[number] = described, own
+
+    def training(self, number: int = 0, *, is_alone: bool = True) -> CheckpointedTraining:
+        """Return the place of one training in the file."""
+        return CheckpointedTraining(self, number, is_alone=is_alone)
+
+    def held(self, number: int) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
+        """Return a copy of what the file held of a training."""
+        if str(number) not in self._read:
+            return None
+        described, tensors = self._read[str(number)]
+        # A training changes its tensors in place; the file's are written again until it is copied.
+        return described, {name: tensor.clone() for name, tensor in tensors.items()}
+
+    def keep(self, number: int, weights: Weights, state: TrainingState) -> None:
+        """Take a copy of a training, which the next writing puts into the file."""
+        self._copies[number] = weights, state
+
+    def write(self, *, is_due: bool = False) -> None:
+        """Write the last copies, if there is one that is not in the file yet.
+
+        Where that cannot be done it is told once, and the training goes on.
+
+        Parameters
+        ----------
+        is_due : bool, default=False
+            Whether to write only if it is time still, once other threads have written.
+        """
+        with self._lock:
+            copies = dict(self._copies)
+            if all(copy is self._written.get(number) for number, copy in copies.items()):
+                return
+            started = time.monotonic()
+            if is_due and started < self.next_writing:
+                return
+            try:
+                content = self._content(copies)
+                with whole_file(self.path) as part:
+                    part.write_bytes(content)
+                self._written, self._told = copies, ""
+            except OSError as fault:
+                self._tell(str(fault.strerror))
+            ended = time.monotonic()
+            self.next_writing = ended + max(self.every, (ended - started) / _SHARE_OF_TIME)
+
+    def _content(self, copies: dict[int, tuple[Weights, TrainingState]]) -> bytes:
+        described = dict(self._read)
+        for number, (weights, state) in copies.items():
+            described[str(number)] = _describe(weights, state, f"{number}.")
+        description = {
+            "checkpoint_of": self._fingerprint,
+            "trainings": {number: told for number, (told, _) in described.items()},
+        }
+        tensors: dict[str, torch.Tensor] = {}
+        for _, own in described.values():
+            tensors |= own
+        return pack(description, tensors)
+
+    def _tell(self, reason: str) -> None:
+        """Warn that the file was not written, for each reason once."""
+        if reason == self._told:
+            return
+        self._told = reason
+        warnings.warn(
+            f"The checkpoint was not written: {reason} The training goes on; the file, if there "
+            "was one, is as it was.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+class CheckpointedTraining:
+    """One training in a checkpoint.
+
+    Parameters
+    ----------
+    file : Checkpoint
+        Has been compared.
+    number : int
+        Of the training.
+    is_alone : bool
+        Whether the file is of this training alone, and is written when it ends.
+    """
+
+    def __init__(self, file: Checkpoint, number: int, *, is_alone: bool):
+        self.file, self.number, self.is_alone = file, number, is_alone
+        self._next_copy = 0.0
+
+    def go_on(self, state: TrainingState, module: nn.Module) -> Outcome | None:
+        """Go on from the file, if it holds this training.
+
+        Parameters
+        ----------
+        state : TrainingState
+            Begun; its parts take the file's values.
+        module : torch.nn.Module
+            Takes the file's weights.
+
+        Returns
+        -------
+        Outcome or None
+            How the training in the file ended, if it did so for good.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged.
+        TypeError
+            If the optimizer or the scheduler keeps what is no plain data.
+        """
+        # What cannot be kept is told now, not after the first half minute.
+        pack(*_describe(copy_weights(module), _copy_of(state, None)))
+        held = self.file.held(self.number)
+        if held is None:
+            return None
         try:
-            outcome = _fill(state, module, description, tensors)
+            outcome = _fill(state, module, *held)
         except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as fault:
-            raise damaged(self.path, str(fault).splitlines()[0] if str(fault) else "") from fault
-        self.is_resumed = True
+            told = str(fault).splitlines()[0] if str(fault) else ""
+            raise damaged(self.file.path, told) from fault
         return outcome if outcome in _FINAL else None
 
     def after_epoch(self, state: TrainingState, module: nn.Module, outcome: Outcome | None) -> None:
@@ -143,123 +256,60 @@ class Checkpoint:
         started = time.monotonic()
         if outcome is None and started < self._next_copy:
             return
-        self._copy = copy_weights(module), _copy_of(state, outcome)
-        self._is_written = False
+        self.file.keep(self.number, copy_weights(module), _copy_of(state, outcome))
         took = time.monotonic() - started
         self._next_copy = started + max(_SECONDS_BETWEEN_COPIES, took / _SHARE_OF_TIME)
-        if outcome is not None or started >= self._next_writing:
-            self.write()
+        if outcome is not None and self.is_alone:
+            self.file.write()
+        elif started >= self.file.next_writing:
+            self.file.write(is_due=True)
 
     def write(self) -> None:
-        """Write the last copy, if there is one that is not in the file yet.
-
-        Where that cannot be done it is told once, and the training goes on.
-        """
-        if self._copy is None or self._is_written:
-            return
-        started = time.monotonic()
-        weights, state = self._copy
-        try:
-            description, tensors = _describe(weights, state, self._fingerprint)
-            with whole_file(self.path) as part:
-                part.write_bytes(pack(description, tensors))
-            self._is_written = True
-        except OSError as fault:
-            warnings.warn(
-                f"The checkpoint was not written: {fault.strerror} The training goes on; the "
-                "file, if there was one, is as it was.",
-                UserWarning,
-                stacklevel=2,
-            )
-        ended = time.monotonic()
-        self._next_writing = ended + max(self.every, (ended - started) / _SHARE_OF_TIME)
+        """Write the last copy, if it is not in the file yet."""
+        self.file.write()
 
 
-def fingerprint(
-    module: nn.Module,
-    state: TrainingState,
-    rows: Rows | Stream,
-    validation: Rows | Stream | None,
-    **settings: Any,
-) -> dict[str, str]:
-    """Return what has to be the same where a training goes on, each by its name.
+def opened(checkpoint: Any, every: Any, *, resume: Any) -> Checkpoint | None:
+    """Return the checkpoint of a training; None where none is asked for.
 
     Parameters
     ----------
-    module, state, rows, validation
-        What is trained, begun with what, on what.
-    **settings
-        Whatever else decides the result.
+    checkpoint : str, path, Checkpoint or None
+        One that is open already is given back.
+    every : float
+        Seconds between two writings.
+    resume : bool
+        Whether an existing file is gone on from.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is of another kind.
+    OSError
+        If the file exists and `resume` is False, or it cannot be written.
     """
-    assert state.history is not None and state.optimizer is not None
-    shapes = [(name, tuple(value.shape), str(value.dtype)) for name, value in _tensors_of(module)]
-    described = f"{module}{shapes}".encode()
-    optimizer = state.optimizer
-    groups = [
-        {name: value for name, value in group.items() if name not in ("params", "lr", "initial_lr")}
-        for group in optimizer.param_groups
-    ]
-    scheduler = "none" if state.scheduler is None else type(state.scheduler).__name__
-    rates = [group.get("initial_lr", group.get("lr")) for group in optimizer.param_groups]
-    return {
-        "the module": f"{type(module).__name__} {hashlib.blake2b(described).hexdigest()[:12]}",
-        "the optimizer": f"{type(optimizer).__name__} {groups} with rates {rates}",
-        "the scheduler": scheduler,
-        "the training rows": _digest(rows),
-        "the validation rows": "none" if validation is None else _digest(validation),
-        **{name: str(value) for name, value in settings.items()},
-        **{f"the version of {name}": text for name, text in state.history.versions.items()},
-    }
+    if isinstance(checkpoint, Checkpoint):
+        return checkpoint
+    check_flags(resume=resume)
+    check_checkpoint(checkpoint, every, resume)
+    return None if checkpoint is None else Checkpoint(checkpoint, every, resume=resume)
 
 
-def describe(function: Any, name: str) -> str:
-    """Return a loss's name and settings, such as class weights, as text."""
-    held = {**getattr(function, "_buffers", {}), **getattr(function, "__dict__", {})}
-    settings = {
-        key: value.tolist() if isinstance(value, torch.Tensor) else value
-        for key, value in held.items()
-        if not key.startswith("_") and key != "training"
-    }
-    return f"{name} {settings}" if settings else name
-
-
-@contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Take SIGTERM for Ctrl-C while the block runs, and deliver it when the block has ended.
-
-    Only the main thread can; elsewhere nothing changes.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-
-    def remember(number: int, frame: object) -> None:
-        came.append(number)
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, remember)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
-        if came:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _tensors_of(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
-    return [(n, v) for n, v in module.state_dict().items() if isinstance(v, torch.Tensor)]
-
-
-def _digest(rows: Rows | Stream) -> str:
-    if isinstance(rows, Stream):
-        return f"a DataLoader of {len(rows)} rows"
-    digest = hashlib.blake2b()
-    for tensor in (rows.X, rows.y, rows.weight):
-        if tensor is not None:
-            digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-    return f"{len(rows)} rows {digest.hexdigest()[:12]}"
+def _unpack(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Return a checkpoint's description and tensors; raise ValueError if it is none."""
+    description, tensors = unpack(path)
+    kept, trainings = description.get("checkpoint_of"), description.get("trainings")
+    if kept is None:
+        raise ValueError(
+            f"{path} holds a model, not the checkpoint of a training. Give another name."
+        )
+    if not (
+        isinstance(kept, dict)
+        and isinstance(trainings, dict)
+        and all(isinstance(text, str) for text in kept.values())
+    ):
+        raise damaged(path, "it does not say what was trained")
+    return description, tensors
 
 
 def _copy_of(state: TrainingState, outcome: Outcome | None) -> TrainingState:
@@ -275,21 +325,23 @@ def _copy_of(state: TrainingState, outcome: Outcome | None) -> TrainingState:
         best_loss=state.best_loss,
         best_weights=None if state.best_weights is None else copied(state.best_weights),
         stale_epochs=state.stale_epochs,
+        scores=list(state.scores),
     )
 
 
 def _describe(
-    weights: Weights, state: TrainingState, fingerprint: dict[str, str]
+    weights: Weights, state: TrainingState, prefix: str = ""
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Return a training as JSON data, and its tensors under names that begin with the prefix."""
     assert state.history is not None
     tensors: dict[str, torch.Tensor] = {}
     description = {
-        "checkpoint_of": fingerprint,
-        "module": to_plain(weights, tensors, "module"),
-        "best_weights": to_plain(state.best_weights, tensors, "best"),
-        "optimizer": to_plain(state.optimizer, tensors, "optimizer"),
-        "scheduler": to_plain(state.scheduler, tensors, "scheduler"),
-        "generator": to_plain(state.generator, tensors, "generator"),
+        "module": to_plain(weights, tensors, f"{prefix}module"),
+        "best_weights": to_plain(state.best_weights, tensors, f"{prefix}best"),
+        "optimizer": to_plain(state.optimizer, tensors, f"{prefix}optimizer"),
+        "scheduler": to_plain(state.scheduler, tensors, f"{prefix}scheduler"),
+        "generator": to_plain(state.generator, tensors, f"{prefix}generator"),
+        "scores": to_plain(state.scores, tensors, f"{prefix}scores"),
         "history": state.history.to_dict(),
         "best_loss": state.best_loss if math.isfinite(state.best_loss) else str(state.best_loss),
         "stale_epochs": state.stale_epochs,
@@ -306,7 +358,7 @@ def _fill(
     """Put a file's values into a begun state and its module; return how the training ended."""
     read = {
         name: from_plain(description[name], tensors)
-        for name in ("module", "best_weights", "optimizer", "scheduler", "generator")
+        for name in ("module", "best_weights", "optimizer", "scheduler", "generator", "scores")
     }
     history = History.from_dict(description["history"])
     generator = torch.Generator()
@@ -327,4 +379,5 @@ def _fill(
     state.best_loss = float(description["best_loss"])
     state.best_weights = read["best_weights"]
     state.stale_epochs = int(description["stale_epochs"])
+    state.scores = [float(score) for score in read["scores"]]
     return outcome

@@ -21,7 +21,7 @@ from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from linnet import losses, solvers
-from linnet.checkpoint import Checkpoint, describe, ended_by_sigterm, fingerprint
+from linnet.checkpoint import Checkpoint, CheckpointedTraining, opened
 from linnet.data import Rows, Stream, read_rows
 from linnet.engine import (
     ENGINES,
@@ -34,10 +34,10 @@ from linnet.engine import (
 )
 from linnet.engine.placement import moved, threads
 from linnet.engine.torch_engine import is_finite, seeded
+from linnet.fingerprint import describe, fingerprint
 from linnet.forks import is_forked
 from linnet.history import EpochResult, History, Outcome
 from linnet.preflight import (
-    check_checkpoint,
     check_flags,
     check_last_batch,
     check_parameters,
@@ -46,6 +46,7 @@ from linnet.preflight import (
 from linnet.progress import EpochBar
 from linnet.randomness import draw_seed, make_generator
 from linnet.spelling import check_choice
+from linnet.termination import ended_by_sigterm
 from linnet.training_state import (
     TrainingState,
     Weights,
@@ -85,7 +86,7 @@ def train(
     n_threads: int | None = None,
     on_epoch: Callable[[History], object] | None = None,
     progress: bool = False,
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | Checkpoint | CheckpointedTraining | None = None,
     checkpoint_every: float = 30.0,
     resume: bool = False,
     state: TrainingState | None = None,
@@ -150,7 +151,7 @@ def train(
         ``on_epoch(history)`` is called after each epoch; returning True stops the training.
     progress : bool, default=False
         Show a progress bar on the standard error stream.
-    checkpoint : str or path, optional
+    checkpoint : str, path or linnet.checkpoint.Checkpoint, optional
         File that keeps where the training stands, so that it can go on after a crash with the same
         result as without one. Ctrl-C and SIGTERM write it first. No file, by default.
     checkpoint_every : float, default=30.0
@@ -193,7 +194,7 @@ def train(
     >>> history.n_epochs, history.outcome.value
     (5, 'epochs_done')
     """
-    check_flags(shuffle=shuffle, progress=progress, resume=resume)
+    check_flags(shuffle=shuffle, progress=progress)
     check_parameters(
         module,
         epochs,
@@ -214,10 +215,11 @@ def train(
     check_choice("scheduler_step", scheduler_step, ("epoch", "batch"))
     function = losses.resolve(loss)
     check_choice("engine", engine, ENGINES)
-    check_checkpoint(checkpoint, checkpoint_every, resume)
-    kept = None
-    if checkpoint is not None:
-        kept = Checkpoint(checkpoint, checkpoint_every, resume=resume)
+    file, kept = None, None
+    if isinstance(checkpoint, CheckpointedTraining):
+        kept = checkpoint  # one of several, whose file was compared by who began them
+    else:
+        file = opened(checkpoint, checkpoint_every, resume=resume)
     state = TrainingState() if state is None else state
     seed = None
     generator = state.generator
@@ -244,8 +246,7 @@ def train(
             engine, module, function, state.optimizer, rows, target_device
         )
     n_left, ended = epochs, None
-    if kept is not None:
-        n_before, seed = history.n_epochs, history.seed
+    if file is not None:
         settings = {
             "the loss": describe(function.function, function.name),
             "batch_size": batch_size,
@@ -257,10 +258,13 @@ def train(
             "clip_grad_value": clip_grad_value,
             "the engine": engine_class.name,
         }
-        if random_state is not None and seed is not None:
-            settings["random_state"] = seed
-        same = fingerprint(module, state, rows, validation, **settings)
-        ended = kept.read(state, module, same)
+        if random_state is not None and history.seed is not None:
+            settings["random_state"] = history.seed
+        file.compare(fingerprint(module, state, rows, validation, **settings))
+        kept = file.training()
+    if kept is not None:
+        n_before = history.n_epochs
+        ended = kept.go_on(state, module)
         assert state.history is not None
         history = state.history
         n_left = max(0, epochs - (history.n_epochs - n_before)) if ended is None else 0
@@ -357,7 +361,7 @@ def _loop(
     validation: Rows | Stream | None,
     epochs: int,
     ended: Outcome | None,
-    kept: Checkpoint | None,
+    kept: CheckpointedTraining | None,
     shuffle: bool,
     tol: float,
     patience: float,

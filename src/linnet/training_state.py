@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ class TrainingState:
         The module's state where the training stopped, if the best was restored over it.
     stale_epochs : int
         Epochs since the monitored loss last improved by more than `tol`.
+    scores : list of float
+        Of the validation rows after each epoch, where an estimator keeps them.
     """
 
     optimizer: torch.optim.Optimizer | None = None
@@ -56,6 +58,7 @@ class TrainingState:
     best_weights: Weights | None = None
     latest_weights: Weights | None = None
     stale_epochs: int = 0
+    scores: list[float] = field(default_factory=list)
 
     def __getstate__(self) -> dict[str, Any]:
         # torch's generators cannot be copied or pickled; their state, a tensor, can.

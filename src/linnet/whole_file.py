@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import secrets
 import tempfile
@@ -65,7 +67,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     'hello'
     """
     place = Path(os.path.realpath(path))  # a link is followed, not replaced
-    part = place.with_name(f".{secrets.token_hex(8)}.part")
+    part = place.with_name(f"{_start_of_parts(place)}{secrets.token_hex(4)}.part")
     try:
         yield part
         with open(part, "rb+") as file:
@@ -77,4 +79,18 @@ def whole_file(path: Path) -> Iterator[Path]:
             fault.errno, f"{path} cannot be written: {reason}. Choose another place."
         ) from fault
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not there, or on a disk that takes no changes any more
+            part.unlink()
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what a process that was killed while it wrote to the path has left beside it."""
+    place = Path(os.path.realpath(path))
+    for part in place.parent.glob(f"{_start_of_parts(place)}*.part"):
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def _start_of_parts(place: Path) -> str:
+    # Not the name itself, which may be as long as names may be.
+    return f".{hashlib.blake2b(os.fsencode(place.name), digest_size=6).hexdigest()}-"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from linnet.cli.options import (
+    Checkpoint,
+    CheckpointEvery,
     ColumnTypes,
     Delimiter,
     Device,
@@ -23,6 +27,7 @@ from linnet.cli.options import (
     Members,
     ModelOutput,
     Progress,
+    Resume,
     Seed,
     TableFile,
     Target,
@@ -44,6 +49,7 @@ from linnet.cli.talk import (
     score_table,
 )
 from linnet.cli.words import in_shell_words
+from linnet.termination import ended_by_sigterm
 
 # What one network is where the options do not say.
 ONE_NETWORK = {
@@ -127,6 +133,9 @@ def fit(
     max_time: Annotated[
         float | None, typer.Option(help="Seconds to train for.", show_default="no limit")
     ] = None,
+    checkpoint: Checkpoint = None,
+    checkpoint_every: CheckpointEvery = 30.0,
+    resume: Resume = False,
     seed: Seed = 0,
     device: Device = "auto",
     engine: Engine = "auto",
@@ -145,11 +154,15 @@ def fit(
     --n-iter-no-change is given (--loss and --epochs serve both). The scores at the end are on rows
     that no network ever saw, beside two baselines on the same rows.
 
+    With --checkpoint a training that was stopped, by Ctrl-C, a crash or a reboot, goes on with
+    --resume from where it stood, and ends as though it had never been stopped.
+
     Example: linnet fit examples/concrete.csv --target strength_mpa -o concrete.linnet
     """
     from linnet.cli.fitting import (
         KINDS,
         Job,
+        check_keeping,
         check_model,
         check_request,
         describe_fit,
@@ -223,6 +236,8 @@ def fit(
     kinds = KINDS["one network" if is_one_network else "ensemble"]
     check_request(kinds[loss == "log_loss"], settings, test_size)
     check_model(output, file, overwrite=force)
+    keeping = {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every, "resume": resume}
+    check_keeping(keeping, output)
 
     job = Job(
         file=file,
@@ -237,19 +252,39 @@ def fit(
         encoding=encoding,
         delimiter=delimiter,
         overwrite=force,
+        keeping=keeping,
     )
     started = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught:
+    with (
+        ended_by_sigterm() if checkpoint is not None else nullcontext(),
+        warnings.catch_warnings(record=True) as caught,
+    ):
         warnings.simplefilter("always")
-        result = run(job)
+        try:
+            result = run(job)
+        except KeyboardInterrupt:
+            say_warnings(caught)
+            _say_how_to_go_on(checkpoint, "--resume")
+            raise
     say_warnings(caught, but=result.estimator.history_.outcome.sentence)
     document = describe_fit(result, time.perf_counter() - started)
     print_fit(document, as_json=as_json)
     say_end(document, file)
+    if document["outcome"] in ("interrupted", "time_up"):
+        _say_how_to_go_on(checkpoint, "--resume", "--force")  # for the model is there now
     if result.interrupted:
         raise typer.Exit(130)
     if document["outcome"] == "not_finite":
         raise typer.Exit(1)
+
+
+def _say_how_to_go_on(checkpoint: Path | None, *options: str) -> None:
+    """Say which command goes on with a training that was stopped, where a file keeps it."""
+    if checkpoint is None or not checkpoint.exists():
+        return
+    say(f"{checkpoint} holds where the training stands. Go on with:")
+    given = sys.argv[1:]
+    say_next(("linnet", *given, *(option for option in options if option not in given)))
 
 
 def _is_default(context: typer.Context, name: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import typer
 from sklearn.base import is_classifier
 
 from linnet import lint
+from linnet.checkpoint import opened
 from linnet.cli import tables
 from linnet.cli.talk import cell, counted, finite, print_table, say
 from linnet.cli.words import in_shell_words
@@ -62,6 +64,8 @@ class Job:
     overwrite: bool
     # What `linnet.tune` is given besides, for a search.
     search: dict[str, Any] | None = None
+    # What `fit` is given besides: checkpoint, checkpoint_every and resume.
+    keeping: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -102,6 +106,19 @@ def check_model(output: Path, file: Path, *, overwrite: bool) -> None:
         raise ValueError(f"{output}: models are written as .linnet. Give a name with this ending.")
 
 
+def check_keeping(keeping: dict[str, Any], output: Path) -> None:
+    """Raise, before any work is done, what keeping the training in a file would end in."""
+    try:
+        kept = opened(keeping["checkpoint"], keeping["checkpoint_every"], resume=keeping["resume"])
+    except ValueError as fault:
+        raise typer.BadParameter(in_shell_words(str(fault))) from None
+    if kept is not None and os.path.realpath(kept.path) == os.path.realpath(output):
+        raise typer.BadParameter(
+            f"--checkpoint and --output both name {output}. Give the checkpoint another name, such "
+            f"as {output.with_suffix('.checkpoint')}."
+        )
+
+
 def run(job: Job) -> Result:
     """Read, split, fit, score and save.
 
@@ -133,7 +150,8 @@ def run(job: Job) -> Result:
     _say_plan(job, estimator, X.take(rows), y, is_classes, held_out)
     record = None
     if job.search is None:
-        estimator.fit(X.take(rows), y[rows])
+        _say_keeping(job)
+        estimator.fit(X.take(rows), y[rows], **job.keeping)
     else:
         found = tune(X.take(rows), y[rows], task=task, **job.search, **job.settings)
         estimator, record = found.best_estimator_, found.record_
@@ -378,6 +396,14 @@ def _say_plan(
         f"Hidden layers {layers}, {estimator.activation}; {estimator.solver}, {steps}, at most "
         f"{counted(estimator.max_iter, 'epoch')}; seed {estimator.random_state}."
     )
+
+
+def _say_keeping(job: Job) -> None:
+    path = job.keeping.get("checkpoint")
+    if path is not None and path.exists():
+        say(f"Goes on from {path}.")
+    elif path is not None:
+        say(f"{path} keeps where the training stands.")
 
 
 def _layer_sizes(estimator: Any) -> list[int]:

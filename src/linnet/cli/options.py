@@ -65,6 +65,18 @@ Loss = Annotated[str | None, typer.Option(help="Loss.", show_default="squared_er
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Engine = Annotated[str, typer.Option(help="auto, native or torch.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads.", show_default="by the network")]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        help="File that keeps where the training stands, to go on after a crash.",
+        show_default="none",
+    ),
+]
+CheckpointEvery = Annotated[float, typer.Option(help="Seconds between two writings of it.")]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on from the checkpoint, or begin where there is none."),
+]
 DropMissingTarget = Annotated[
     bool, typer.Option("--drop-missing-target", help="Leave out rows without a target.")
 ]

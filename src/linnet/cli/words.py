@@ -19,6 +19,8 @@ _SAME_NAME = (
     "alpha",
     "batch_size",
     "budget",
+    "checkpoint",
+    "checkpoint_every",
     "delimiter",
     "device",
     "dropout",
@@ -37,6 +39,7 @@ _SAME_NAME = (
 )
 _OPTIONS = _RENAMED | {name: f"--{name.replace('_', '-')}" for name in _SAME_NAME}
 _WHOLE = {
+    "resume=True": "--resume",
     "overwrite=True": "--force",
     "early_stopping=False": "--validation-fraction 0",
     "`patience`": "--n-iter-no-change",

@@ -299,7 +299,7 @@ def _group_of(optimizer: torch.optim.Optimizer) -> dict[torch.Tensor, int]:
 
 
 def _copied(value: Any) -> Any:
-    """Copy what a scheduler knows; plain numbers ten times faster than deepcopy."""
+    """Copy what a scheduler knows, ten times faster than copy.deepcopy where it is plain data."""
     kind = type(value)
     if kind in (int, float, bool, str, type(None)):
         return value

@@ -135,8 +135,9 @@ def _temperature(
     """Return the temperature of a mean of M members (Guo et al. 2017, section 4.2).
 
     Rows held out have logits of one or two members. A mean over more members is less sure of
-    itself, so that the best temperature falls, as ``a + b / M``: a and b come from one and two
-    members on the rows that two hold out.
+    itself, so that the best temperature falls, as ``a + b / M``: the share of b comes from one and
+    two members on the rows that two hold out. These are few, so that no more than
+    `_MOST_FROM_A_SECOND` of the temperature is believed to go with a second member.
     """
     order = np.argsort(rows, kind="stable")
     first = np.flatnonzero(np.diff(rows[order]) == 0)
@@ -147,10 +148,12 @@ def _temperature(
     twice = np.concatenate([a, b])
     one = _best_temperature(module, [logits[twice]], rows[twice], y, weight)
     two = _best_temperature(module, [logits[a], logits[b]], rows[a], y, weight)
-    return float(np.clip(alone - 2 * (1 - 1 / n_members) * (one - two), *_RANGE))
+    share = min(max(0.0, 1 - two / one), _MOST_FROM_A_SECOND)
+    return alone * (1 - 2 * (1 - 1 / n_members) * share)
 
 
 _RANGE = (0.1, 20.0)
+_MOST_FROM_A_SECOND = 0.2
 
 
 def _best_temperature(

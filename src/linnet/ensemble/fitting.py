@@ -5,6 +5,7 @@ Letters: N rows, D inputs, K outputs, M members.
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from linnet.checkpoint import Checkpoint, opened
 from linnet.engine.placement import threads
 from linnet.engine.prediction import predict
 from linnet.ensemble import members
@@ -77,7 +79,16 @@ class EnsembleEstimator(NetworkEstimator):
     scale_X = scale_y = True
     automatic = frozenset(_DECIDED)
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None):
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 30.0,
+        resume: bool = False,
+    ):
         """Train the members on X and y.
 
         Each member holds out rows of its own, which choose its best epoch; together they hold out
@@ -92,6 +103,15 @@ class EnsembleEstimator(NetworkEstimator):
             Targets: numbers for a regressor; labels, or zeros and ones (N, K), for a classifier.
         sample_weight : array-like of shape (N,), optional
             Weights of the rows, 0 or more.
+        checkpoint : str or path, optional
+            File that keeps where all members stand, so that they can go on after a crash with the
+            same result as without one. Ctrl-C and SIGTERM write it first. No file, by default.
+        checkpoint_every : float, default=30.0
+            Seconds between two writings, at least; more where they would take over 0.5 % of the
+            time.
+        resume : bool, default=False
+            Go on from the file `checkpoint` where it exists; without it an existing file is an
+            error. ``random_state=None`` takes the file's seed.
 
         Returns
         -------
@@ -101,9 +121,12 @@ class EnsembleEstimator(NetworkEstimator):
         ------
         ValueError
             If a parameter is out of its range, lengths differ, a value is NaN or infinite, y is
-            constant or holds one class, or nothing in X varies.
+            constant or holds one class, nothing in X varies, or the checkpoint is of another
+            training.
         TypeError
             If X or y is of a kind that cannot be read.
+        OSError
+            If the checkpoint exists and `resume` is False, or cannot be written.
         KeyboardInterrupt
             If Ctrl-C came before any member had finished an epoch. Later it ends all members; those
             that have finished an epoch make the ensemble, with their best weights.
@@ -113,14 +136,25 @@ class EnsembleEstimator(NetworkEstimator):
         ConvergenceWarning
             If a member's loss became infinite or NaN, or the training was interrupted.
         """
-        self._train(X, y, sample_weight, (None, None, None))
+        kept = opened(checkpoint, checkpoint_every, resume=resume)
+        self._train(X, y, sample_weight, (None, None, None), kept=kept)
         return self
 
     def _train_checked(
-        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], **how: Any
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+        *,
+        kept: Checkpoint | None = None,
     ) -> None:
-        prepared = self._prepare(X, y, sample_weight)
+        random_state = self.random_state
+        seed = draw_seed(random_state) if kept is None else kept.seed_for(random_state)
+        prepared = self._prepare(X, y, sample_weight, seed)
         plan = prepared.plan
+        if kept is not None:
+            kept.also = {"random_state": str(seed)}
         with CountBar(len(plan.seeds), "members", shown=bool(self.verbose)) as bar:
             trained = train_members(
                 plan,
@@ -128,16 +162,16 @@ class EnsembleEstimator(NetworkEstimator):
                 device=self.device,
                 n_threads=None if self.n_threads is None else int(self.n_threads),
                 max_time=self.max_time,
+                checkpoint=kept,
                 done=bar.step,
             )
         self._join(prepared, trained)
         self._say(prepared.lines)
 
-    def _prepare(self, X: Any, y: Any, sample_weight: Any) -> Prepared:
+    def _prepare(self, X: Any, y: Any, sample_weight: Any, seed: int) -> Prepared:
         """Check and encode the rows, and say what each member is to be trained on."""
         X, y = self._read(X, y, reset=True, fewest=2)
         weight = read_weights(sample_weight, len(y), "sample_weight")
-        seed = draw_seed(self.random_state)
         known = (y, weight)
         if weight is not None and not weight.all():
             # A row of weight 0 is as good as absent, but its class may be asked for.

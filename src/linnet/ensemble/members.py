@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -20,15 +21,18 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from linnet import losses, solvers
+from linnet.checkpoint import Checkpoint
 from linnet.crew import Crew
 from linnet.data import Rows
 from linnet.engine import NativeEngine, choose, choose_device
 from linnet.engine.prediction import predict
 from linnet.ensemble.settings import Settings
 from linnet.estimators.schedules import Cosine
+from linnet.fingerprint import describe, digest_rows, of_versions
 from linnet.history import History, Outcome
 from linnet.network import FeatureScale, PeriodicEmbedding, mlp
-from linnet.training import TrainingState, train
+from linnet.termination import ended_by_sigterm
+from linnet.training import TrainingState, train, versions
 
 
 def build(
@@ -179,6 +183,19 @@ class Plan:
         module = build(self.settings, self.X.shape[1], self.n_outputs, generator).to(self.dtype)
         return module, _optimizer(module, self.settings, self._n_batch(number)), generator
 
+    def fingerprint(self) -> dict[str, str]:
+        """Return what decides the result, each by its name; to compare checkpoints."""
+        rows = [self.X, self.y] + ([] if self.weight is None else [self.weight])
+        X, y, *weight = map(torch.from_numpy, rows)
+        return {
+            "n_members": str(len(self.seeds)),
+            **{name: str(value) for name, value in self.settings.to_dict().items()},
+            "the training rows": digest_rows(Rows(X, y, *weight)),
+            "the loss": describe(self.loss.function, self.loss.name),
+            "the engine": _engine(self).name,
+            **of_versions(versions()),
+        }
+
     def _n_batch(self, number: int) -> int:
         return min(self.settings.batch_size, len(self.X) - len(self.held_out[number]))
 
@@ -274,6 +291,7 @@ def train_members(
     device: Any,
     n_threads: int | None,
     max_time: float | None,
+    checkpoint: Checkpoint | None = None,
     done: Callable[[int], None] = lambda number: None,
 ) -> list[Member]:
     """Train all members, as many at once as there are threads.
@@ -286,6 +304,8 @@ def train_members(
     plan : Plan
     engine, device, n_threads, max_time
         As in `linnet.train`.
+    checkpoint : Checkpoint, optional
+        Keeps all members, those that are at work and those that have ended.
     done : callable
         ``done(number)`` after each member.
 
@@ -296,6 +316,8 @@ def train_members(
 
     Raises
     ------
+    ValueError
+        If the checkpoint is of another training.
     KeyboardInterrupt
         If it came before any member had finished an epoch.
     Exception
@@ -307,6 +329,8 @@ def train_members(
     n_at_once, n_threads = threads_of(plan, n_threads)
     crew = Crew(n_members, n_at_once)
     states = [TrainingState() for _ in range(n_members)]
+    if checkpoint is not None:
+        checkpoint.compare(plan.fingerprint())
 
     def work(number: int) -> Member:
         how: dict[str, Any] = {"n_threads": n_threads}
@@ -314,13 +338,16 @@ def train_members(
             # Members still to come have their share of the time that is left.
             n_rounds = -(-(n_members - number) // n_at_once)
             how["max_time"] = max(0.0, deadline - time.monotonic()) / n_rounds
+        if checkpoint is not None:
+            how["checkpoint"] = checkpoint.training(number, is_alone=False)
         member = plan.train(number, states[number], **how)
         if member.history.outcome is Outcome.INTERRUPTED:
             crew.interrupted = True  # in the main thread `train` itself answers Ctrl-C
         done(number)
         return member
 
-    found = crew.run(work)
+    with nullcontext() if checkpoint is None else _kept(checkpoint):
+        found = crew.run(work)
     whole = [m for m in found if m is not None]
     members = [m for m in whole if m.history.best_epoch is not None]
     if crew.interrupted and not members:
@@ -333,18 +360,29 @@ def train_members(
     return members or whole  # where no member's loss ever was finite, their first weights
 
 
+@contextmanager
+def _kept(checkpoint: Checkpoint) -> Iterator[None]:
+    """Write a checkpoint when the members have ended, by SIGTERM too."""
+    with ended_by_sigterm():
+        try:
+            yield
+        finally:
+            checkpoint.write()
+
+
 def threads_of(plan: Plan, n_threads: int | None) -> tuple[int, int | None]:
     """Return how many members to train at once, and how many threads each takes."""
-    if _is_native(plan, plan.options["engine"], plan.options["device"]):
+    if _engine(plan) is NativeEngine:
         return n_threads or torch.get_num_threads(), 1
     return 1, n_threads
 
 
-def _is_native(plan: Plan, engine: str, device: Any) -> bool:
+def _engine(plan: Plan) -> Any:
+    """Return the class of the engine that trains the members."""
     module, optimizer, _ = plan.start(0)
     rows = Rows(torch.from_numpy(plan.X[:2]), torch.from_numpy(plan.y[:2]).to(_kind(plan)))
-    where = choose_device(device, module, plan.settings.batch_size)
-    return choose(engine, module, plan.loss, optimizer, rows, where)[0] is NativeEngine
+    where = choose_device(plan.options["device"], module, plan.settings.batch_size)
+    return choose(plan.options["engine"], module, plan.loss, optimizer, rows, where)[0]
 
 
 def _kind(plan: Plan) -> torch.dtype:

@@ -111,8 +111,9 @@ _MANY_ROWS = 10_000
 _ROWS_OF_64 = 1500
 # Of one or two inputs a function may have many waves, and rows enough to tell them from noise.
 _FEW_INPUTS, _SCALE_OF_FEW = 2, 0.5
-# Numbers that a row is embedded to, at most: the first layer's time grows with them.
-_MOST_EMBEDDED = 160
+# Numbers that a row is embedded to, at most: the first layer's time grows with them, and with many
+# inputs cosines find patterns in the noise.
+_MOST_EMBEDDED = 80
 
 
 def choose(
@@ -149,8 +150,10 @@ def choose(
         many = round(settings.max_iter * math.sqrt(_MANY_ROWS / max(n_rows, _MANY_ROWS)))
         settings = replace(settings, max_iter=max(1, few, many))
     if "n_frequencies" not in chosen:
-        affordable = _MOST_EMBEDDED // n_inputs - 1
-        settings = replace(settings, n_frequencies=max(0, min(settings.n_frequencies, affordable)))
+        # Classes of many inputs lie in regions that a network finds better without.
+        is_worth_it = n_inputs <= _FEW_INPUTS or not is_classes
+        most = _MOST_EMBEDDED // n_inputs - 1 if is_worth_it else 0
+        settings = replace(settings, n_frequencies=max(0, min(settings.n_frequencies, most)))
     if n_inputs <= _FEW_INPUTS and "frequency_scale" not in chosen:
         settings = replace(settings, frequency_scale=_SCALE_OF_FEW)
     return settings

@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from linnet import losses, solvers
+from linnet.checkpoint import Checkpoint, opened
 from linnet.engine.placement import threads
 from linnet.engine.prediction import predict as predict_rows
 from linnet.engine.prediction import predictor
@@ -35,8 +36,17 @@ from linnet.estimators.inputs import (
     split_rows,
     take,
 )
+<<<<<<< HEAD
 from linnet.estimators.lints import RowsSeen, lint_fit
 from linnet.estimators.optimization import make_optimizer, make_schedule, patience_of
+=======
+from linnet.estimators.optimization import (
+    make_optimizer,
+    make_schedule,
+    patience_of,
+    schedule_settings,
+)
+>>>>>>> main
 from linnet.estimators.parameters import (
     CONSTRAINTS,
     check_names,
@@ -114,6 +124,9 @@ class NetworkEstimator(Fitted, BaseEstimator):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 30.0,
+        resume: bool = False,
     ):
         """Train on X and y.
 
@@ -129,6 +142,15 @@ class NetworkEstimator(Fitted, BaseEstimator):
         X_val, y_val, sample_weight_val : optional
             Validation rows: training stops where their loss is least, and the best epoch's weights
             are kept, as with ``early_stopping=True``.
+        checkpoint : str or path, optional
+            File that keeps where the training stands, so that it can go on after a crash with the
+            same result as without one. Ctrl-C and SIGTERM write it first. No file, by default.
+        checkpoint_every : float, default=30.0
+            Seconds between two writings, at least; more where they would take over 0.5 % of the
+            time.
+        resume : bool, default=False
+            Go on from the file `checkpoint` where it exists, up to `max_iter` epochs in all;
+            without it an existing file is an error. ``random_state=None`` takes the file's seed.
 
         Returns
         -------
@@ -138,9 +160,12 @@ class NetworkEstimator(Fitted, BaseEstimator):
         ------
         ValueError
             If a parameter is out of its range, lengths differ, a value is NaN or infinite, y is
-            constant or holds one class, or nothing in X varies.
+            constant or holds one class, nothing in X varies, or the checkpoint is of another
+            training.
         TypeError
             If X or y is of a kind that cannot be read.
+        OSError
+            If the checkpoint exists and `resume` is False, or cannot be written.
 
         Warns
         -----
@@ -150,7 +175,9 @@ class NetworkEstimator(Fitted, BaseEstimator):
         """
         goes_on = self.warm_start and hasattr(self, "module_")
         validation = (X_val, y_val, sample_weight_val)
-        self._train(X, y, sample_weight, validation, goes_on=goes_on, epochs=self.max_iter)
+        kept = opened(checkpoint, checkpoint_every, resume=resume)
+        how = {"goes_on": goes_on, "epochs": self.max_iter, "kept": kept}
+        self._train(X, y, sample_weight, validation, **how)
         self._warn_if_unfinished()
         return self
 
@@ -189,11 +216,13 @@ class NetworkEstimator(Fitted, BaseEstimator):
         goes_on: bool,
         epochs: int,
         partial: bool = False,
+        kept: Checkpoint | None = None,
     ) -> None:
         X, y = self._read(X, y, reset=not goes_on, fewest=1 if partial else 2)
         weight = read_weights(sample_weight, len(y), "sample_weight")
         X_val, y_val, weight_val = self._read_validation(*validation)
-        seed = draw_seed(self.history_.seed if goes_on else self.random_state)
+        random_state = self.history_.seed if goes_on else self.random_state
+        seed = draw_seed(random_state) if kept is None else kept.seed_for(random_state)
         all_X, all_y, all_weight = X, y, weight
         split = {} if partial else self._split(y, weight, seed, validates=X_val is None)
         if "validation" in split:
@@ -229,13 +258,20 @@ class NetworkEstimator(Fitted, BaseEstimator):
             scheduler = make_schedule(self, solver, schedule, optimizer, len(y), batch_size)
             state.optimizer, state.scheduler = optimizer, scheduler
         is_least_squares = isinstance(optimizer, solvers.LevenbergMarquardt)
-        inputs_val, scores, keep_score = None, None, None
+        if kept is not None:
+            kept.also = {"random_state": str(seed), **schedule_settings(self, solver, schedule)}
+        inputs_val, keep_score, state.scores = None, None, []
         if X_val is not None and y_val is not None:
             inputs_val = encode(columns, X_val, _dtype(module))
+<<<<<<< HEAD
             scores = list(self.validation_scores_ or []) if goes_on else []
             keep_score = self._score_keeper(scores, module, target, inputs_val, y_val, weight_val)
         inputs, targets = encode(columns, X, _dtype(module)), self._targets(target, y, "y", loss)
         targets_val = None if y_val is None else self._targets(target, y_val, "y_val", loss)
+=======
+            state.scores = list(self.validation_scores_ or []) if goes_on else []
+            keep_score = self._score_keeper(state, module, target, inputs_val, y_val, weight_val)
+>>>>>>> main
         history = train(
             module,
             inputs,
@@ -262,6 +298,7 @@ class NetworkEstimator(Fitted, BaseEstimator):
             n_threads=None if self.n_threads is None else int(self.n_threads),
             on_epoch=keep_score,
             progress=bool(self.verbose),
+            checkpoint=kept,
             state=state,
         )
         history.seed, history.split = seed, {part: rows.tolist() for part, rows in split.items()}
@@ -277,7 +314,8 @@ class NetworkEstimator(Fitted, BaseEstimator):
             )
         self._learn_errors(module, target, loss, (inputs_val, y_val, weight_val))
         self.columns_, self.target_, self.module_ = columns, target, module
-        self.history_, self._state, self._validation_scores = history, state, scores
+        self.history_, self._state = history, state
+        self._validation_scores = None if inputs_val is None else state.scores
         self._fitted_as = self.get_params(deep=False)
 
     def _split(
@@ -342,7 +380,7 @@ class NetworkEstimator(Fitted, BaseEstimator):
 
     def _score_keeper(
         self,
-        scores: list[float],
+        state: TrainingState,
         module: nn.Module,
         target: Any,
         inputs: np.ndarray,
@@ -356,10 +394,14 @@ class NetworkEstimator(Fitted, BaseEstimator):
             device = next(module.parameters()).device  # where it is trained
             with seeded(0, device):  # a module may draw random numbers in evaluation too
                 outputs = predict_rows(module, rows.to(device)).double().cpu()
+<<<<<<< HEAD
             try:
                 scores.append(score(self._predictions(outputs, target)))
             except ValueError:  # infinite: the training diverges, and ends by its loss
                 scores.append(math.nan)
+=======
+            state.scores.append(score(self._predictions(outputs, target)))
+>>>>>>> main
 
         return keep
 

@@ -97,3 +97,17 @@ def make_schedule(
         tol=estimator.tol,
         n_iter_no_change=estimator.n_iter_no_change,
     )
+
+
+def schedule_settings(estimator: Any, solver: Any, name: str) -> dict[str, str]:
+    """Return what decides the rates of a schedule, each by its name, to compare checkpoints."""
+    if solvers.takes_all_rows(solver):
+        return {}
+    deciding = {
+        "invscaling": ["power_t"],
+        "adaptive": ["n_iter_no_change"],
+        "cosine": ["max_iter"],
+        "one_cycle": ["max_iter"],
+    }
+    settings = {parameter: getattr(estimator, parameter) for parameter in deciding.get(name, [])}
+    return {"learning_rate": name, **{p: str(value) for p, value in settings.items()}}

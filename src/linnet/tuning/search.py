@@ -171,7 +171,7 @@ def tune(
     check_parameters(base)
     check_members(base.n_members)
     with threads():
-        prepared = base._prepare(X, y, sample_weight)
+        prepared = base._prepare(X, y, sample_weight, seed)
         return _Search(base, prepared, clock, budget, progress).run(
             n_candidates, param_distributions
         )
