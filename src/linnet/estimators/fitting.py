@@ -36,17 +36,13 @@ from linnet.estimators.inputs import (
     split_rows,
     take,
 )
-<<<<<<< HEAD
 from linnet.estimators.lints import RowsSeen, lint_fit
-from linnet.estimators.optimization import make_optimizer, make_schedule, patience_of
-=======
 from linnet.estimators.optimization import (
     make_optimizer,
     make_schedule,
     patience_of,
     schedule_settings,
 )
->>>>>>> main
 from linnet.estimators.parameters import (
     CONSTRAINTS,
     check_names,
@@ -263,15 +259,10 @@ class NetworkEstimator(Fitted, BaseEstimator):
         inputs_val, keep_score, state.scores = None, None, []
         if X_val is not None and y_val is not None:
             inputs_val = encode(columns, X_val, _dtype(module))
-<<<<<<< HEAD
-            scores = list(self.validation_scores_ or []) if goes_on else []
-            keep_score = self._score_keeper(scores, module, target, inputs_val, y_val, weight_val)
-        inputs, targets = encode(columns, X, _dtype(module)), self._targets(target, y, "y", loss)
-        targets_val = None if y_val is None else self._targets(target, y_val, "y_val", loss)
-=======
             state.scores = list(self.validation_scores_ or []) if goes_on else []
             keep_score = self._score_keeper(state, module, target, inputs_val, y_val, weight_val)
->>>>>>> main
+        inputs, targets = encode(columns, X, _dtype(module)), self._targets(target, y, "y", loss)
+        targets_val = None if y_val is None else self._targets(target, y_val, "y_val", loss)
         history = train(
             module,
             inputs,
@@ -394,14 +385,10 @@ class NetworkEstimator(Fitted, BaseEstimator):
             device = next(module.parameters()).device  # where it is trained
             with seeded(0, device):  # a module may draw random numbers in evaluation too
                 outputs = predict_rows(module, rows.to(device)).double().cpu()
-<<<<<<< HEAD
             try:
-                scores.append(score(self._predictions(outputs, target)))
+                state.scores.append(score(self._predictions(outputs, target)))
             except ValueError:  # infinite: the training diverges, and ends by its loss
-                scores.append(math.nan)
-=======
-            state.scores.append(score(self._predictions(outputs, target)))
->>>>>>> main
+                state.scores.append(math.nan)
 
         return keep
 
