@@ -227,8 +227,9 @@ DATA = {
     ),
     "numbers as classes": (
         lambda: classifier().fit(X, Y),
-        "Unknown label type: continuous. Maybe you are trying to fit a classifier, which expects "
-        "discrete classes on a regression target with continuous values.",
+        f"Unknown label type: y holds fractions such as {Y[np.floor(Y) != Y][0]:g}, which are "
+        "numbers rather than classes. Use MLPRegressor, ModuleRegressor or EnsembleRegressor; or "
+        "give classes as text, numpy.asarray(y).astype(str).",
     ),
     "two columns of classes": (
         lambda: classifier().fit(X, np.arange(80).reshape(40, 2) % 3),
@@ -333,7 +334,7 @@ DATA = {
     "negative weights": (
         lambda: regressor().fit(X, Y, -np.ones(40)),
         "sample_weight has a least value of -1 and a greatest of -1: weights are 0 or more, and at "
-        "least one is above 0.",
+        "least one is above zero.",
     ),
     "text as weights": (
         lambda: regressor().fit(X, Y, ["heavy"] * 40),

@@ -76,6 +76,19 @@ def test_trainlms_own_rule_finds_them_too(name):
     np.testing.assert_allclose(module.b.detach(), problem.certified, rtol=1e-5)
 
 
+@pytest.mark.parametrize("n_slopes", [1, 5])
+def test_the_jacobian_of_prelu_is_that_of_autograd(n_slopes):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(3, 5), nn.PReLU(n_slopes), nn.Linear(5, 2)).double()
+    X, y = torch.randn(7, 3).double(), torch.randn(7, 2).double()
+    parameters = list(module.parameters())
+    w = torch.cat([p.detach().reshape(-1) for p in parameters]).numpy()
+    found = ModuleResiduals(module, parameters, X, y).jacobian(w)
+    gradients = [torch.autograd.grad(r, parameters, retain_graph=True) for r in module(X).ravel()]
+    expected = [torch.cat([g.reshape(-1) for g in row]).numpy() for row in gradients]
+    np.testing.assert_allclose(found, np.stack(expected), atol=1e-14)
+
+
 def test_the_jacobian_is_that_of_finite_differences():
     module, (X, y) = network(3, 4, 2), rows(K=2)
     weight = torch.linspace(0.1, 2, len(X))

@@ -343,8 +343,14 @@ def test_a_weight_counts_a_row_as_often_as_repeating_it():
 
 def test_values_far_beyond_those_of_the_fit_stay_finite():
     columns = Columns.for_array(np.array([[1e-30], [3e-30]]))
-    largest = float(np.finfo(np.float32).max)
-    assert columns.encode_array(np.array([[1e300], [-1e300]])).tolist() == [[largest], [-largest]]
+    farthest = float(np.float32(1e19))  # whose square is a number of float32 too
+    assert columns.encode_array(np.array([[1e300], [-1e300]])).tolist() == [[farthest], [-farthest]]
+
+
+def test_values_from_end_to_end_of_float64_are_standardised():
+    X = np.array([[1.7e308], [-1.7e308], [-1.7e308], [0.0]])
+    expected = (X / 1e308 - (X / 1e308).mean()) / (X / 1e308).std()
+    np.testing.assert_allclose(Columns.for_array(X).encode_array(X, np.float64), expected)
 
 
 def test_half_precision_and_months_are_numbers():

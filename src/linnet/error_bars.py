@@ -43,6 +43,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from linnet.crew import Crew
 from linnet.engine.prediction import predict
 from linnet.network import mlp
+from linnet.table.statistics import FARTHEST
 from linnet.training import train
 
 
@@ -68,6 +69,12 @@ class HeldOutErrors:
     errors: np.ndarray
     rows: np.ndarray
     weight: np.ndarray | None = None
+
+    @property
+    def is_usable(self) -> np.ndarray:
+        """Whether the errors of each pair (R,) are finite, and so are their squares."""
+        with np.errstate(invalid="ignore"):
+            return np.all(np.abs(self.errors) < 1e150, axis=1)
 
     def take(self, chosen: np.ndarray) -> HeldOutErrors:
         """Return some of the pairs."""
@@ -97,6 +104,8 @@ _HIDDEN = (32, 32)
 _ROWS_SEEN, _MOST_EPOCHS = 400_000, 100
 # Errors in units of their root mean square; larger ones count as such.
 _GREATEST_ERROR = 5.0
+# Rows with one far input may have logarithms that exp cannot take.
+_GREATEST_LOG = 50.0
 # How much of the network's logarithm is believed; the rest is the constant's.
 _BELIEFS = (0.0, 0.25, 0.5, 0.75, 1.0)
 # What a usual spread comes to, as a share of the variance of a typical row: it counts where it is
@@ -166,7 +175,7 @@ class ErrorBars(nn.Module):
         """
         variance = self.log_variance.exp().expand(mean.shape)
         if self.networks:
-            inputs = torch.cat([x.float(), mean.float()], dim=1)
+            inputs = torch.cat([x, mean], dim=1).clamp(-FARTHEST, FARTHEST).float()
             logs = torch.stack([_log_variances(network, inputs) for network in self.networks])
             bounded = torch.minimum(torch.maximum(logs, self.bounds[0]), self.bounds[1])
             # The mean of the variances, not of their logarithms, is as great as the variance of
@@ -301,7 +310,8 @@ class ErrorBars(nn.Module):
         bars.scores = torch.from_numpy(_thinned(scores, held_out.weight))
         gain = 1 - (1 - 1 / n_members) * variance_of_members / np.maximum(square, 1e-300)
         typical = gain * _mean(variance, held_out.weight)
-        b = np.minimum(1.0, _USUAL_SPREAD * typical / np.maximum(variance_of_members, 1e-300))
+        b, usual = np.ones(n_outputs), _USUAL_SPREAD * typical
+        np.divide(usual, variance_of_members, out=b, where=variance_of_members > usual)
         # A single member has no spread, and with no row held out twice nothing is known of it.
         knows_spread = (n_members > 1) & (variance_of_members > 0)
         bars.own = torch.from_numpy(gain)
@@ -337,7 +347,8 @@ def _variance_network(n_inputs: int, n_outputs: int, generator: torch.Generator)
 
 
 def _log_variances(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    return predict(network, inputs).chunk(2, dim=1)[1].double()
+    logs = predict(network, inputs).chunk(2, dim=1)[1].double()
+    return logs.clamp(-_GREATEST_LOG, _GREATEST_LOG)
 
 
 def _learn_variance(
@@ -348,7 +359,8 @@ def _learn_variance(
     max_time: float | None,
 ) -> tuple[list[nn.Module], np.ndarray] | None:
     """Return a network for each fold, and logarithms (R, K) for its rows; None after Ctrl-C."""
-    inputs = np.hstack([held_out.X[held_out.rows], held_out.outputs]).astype(np.float32)
+    inputs = np.hstack([held_out.X[held_out.rows], held_out.outputs])
+    inputs = inputs.clip(-FARTHEST, FARTHEST).astype(np.float32)
     errors = (held_out.errors / scale).clip(-_GREATEST_ERROR, _GREATEST_ERROR).astype(np.float32)
     # The pairs of a row belong to one fold, or the one would tell of the other.
     _, number = np.unique(held_out.rows, return_inverse=True)

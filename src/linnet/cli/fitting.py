@@ -12,6 +12,7 @@ import pyarrow as pa
 import typer
 from sklearn.base import is_classifier
 
+from linnet import lint
 from linnet.checkpoint import opened
 from linnet.cli import tables
 from linnet.cli.talk import cell, counted, finite, print_table, say
@@ -157,6 +158,8 @@ def run(job: Job) -> Result:
     if isinstance(estimator, EnsembleEstimator):
         say(estimator.history_.notes[0])
     _check_outcome(estimator)
+    notes = estimator.history_.notes
+    notes += [line for line in _lint(estimator, X, y, (rows, held_out)) if line not in notes]
     interrupted = estimator.history_.outcome is Outcome.INTERRUPTED
     scores: dict[str, dict[str, float]] = {}
     interval = None
@@ -184,6 +187,22 @@ def run(job: Job) -> Result:
     return Result(
         job, task, estimator, n_in_file, len(held_out), scores, interval, interrupted, record
     )
+
+
+def _lint(
+    estimator: Any, X: pa.Table, y: np.ndarray, split: tuple[np.ndarray, np.ndarray]
+) -> list[str]:
+    """Return what misleads in the table's own order, and in the rows held out for the scores."""
+    lines, (rows, held_out) = lint.sorted_target(y), split
+    if len(held_out):
+        # The rows are in a random order, and as many as are compared need be encoded.
+        rows = rows[: max(1, lint.COMPARED_NUMBERS // (estimator.columns_.n_features + 1))]
+        held_out = held_out[: lint.COMPARED_ROWS]
+        inputs, inputs_test = (estimator.columns_.encode(X.take(r)) for r in (rows, held_out))
+        numbers = np.unique(y, return_inverse=True)[1]
+        told = (inputs, numbers[rows], inputs_test, numbers[held_out])
+        lines += lint.shared_rows(*told, called="test")
+    return lines
 
 
 def _prepare(job: Job, table: pa.Table) -> tuple[pa.Table, np.ndarray, str, np.ndarray]:
@@ -341,7 +360,9 @@ def _make(job: Job, is_classes: bool, n_rows: int) -> Any:
         # large ones do not wait for the overhead of a million.
         size = 2 ** round(np.log2(max(1, n_rows) / 40))
         settings["batch_size"] = max(1, min(1024, max(32, size), n_rows))
-    return _kind(job, is_classes)(**settings)
+    estimator = _kind(job, is_classes)(**settings)
+    estimator._says_lines = False  # they are said at the end, in the shell's words
+    return estimator
 
 
 def _settings(estimator: Any) -> Any:

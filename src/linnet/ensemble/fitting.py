@@ -22,8 +22,9 @@ from linnet.engine.prediction import predict
 from linnet.ensemble import members
 from linnet.ensemble.members import Member, Plan, train_members
 from linnet.ensemble.settings import Settings, choose
-from linnet.estimators.fitting import NetworkEstimator, Target, encode
+from linnet.estimators.fitting import NetworkEstimator, Target, checked_outputs, encode
 from linnet.estimators.inputs import read_inputs, read_weights, take
+from linnet.estimators.lints import RowsSeen, lint_fit, lint_order
 from linnet.estimators.parameters import hidden_sizes
 from linnet.history import History, Outcome
 from linnet.network import Ensemble
@@ -58,6 +59,8 @@ class Prepared:
     plan : Plan
     seed, seed_of_errors : int
         The seed that decides everything, and the one for what is learnt from rows held out.
+    lines : list of str
+        What in the rows is likely to mislead.
     """
 
     columns: Any
@@ -66,6 +69,7 @@ class Prepared:
     plan: Plan
     seed: int
     seed_of_errors: int
+    lines: list[str]
 
 
 class EnsembleEstimator(NetworkEstimator):
@@ -178,6 +182,7 @@ class EnsembleEstimator(NetworkEstimator):
                 done=bar.step,
             )
         self._join(prepared, trained)
+        self._say(prepared.lines)
 
     def _prepare(self, X: Any, y: Any, sample_weight: Any, seed: int) -> Prepared:
         """Check and encode the rows, and say what each member is to be trained on."""
@@ -211,7 +216,20 @@ class EnsembleEstimator(NetworkEstimator):
             held_out=held_out,
             dtype=dtype,
         )
-        return Prepared(columns, target, weight, plan, seed, seeds[-2])
+        return Prepared(
+            columns, target, weight, plan, seed, seeds[-2], self._lint(y, plan, columns)
+        )
+
+    def _lint(self, y: np.ndarray, plan: Plan, columns: Any) -> list[str]:
+        """Return what misleads in the rows, those that the first member holds out for all."""
+        is_trained, held_out = np.ones(len(y), dtype=bool), plan.held_out[0]
+        is_trained[held_out] = False
+        trained = np.flatnonzero(is_trained)
+        is_one_class = is_classifier(self) and y.ndim == 1
+        held_out = plan.X[held_out], plan.y[held_out]
+        seen = RowsSeen(plan.X, plan.y, *held_out, is_one_class, trained)
+        lines = lint_order(self, y, is_split=True)
+        return lines + lint_fit(self, seen, columns, None)
 
     def _join(
         self, prepared: Prepared, trained: list[Member], max_time: float | None = None
@@ -220,6 +238,7 @@ class EnsembleEstimator(NetworkEstimator):
         plan, target = prepared.plan, prepared.target
         module = Ensemble([member.module for member in trained], self._link(target)).eval()
         history = joined_history(trained, plan, prepared.seed)
+        history.notes += prepared.lines
         known = (prepared.weight, prepared.seed_of_errors, max_time)
         if self._calibrate(module, trained, plan, target, *known):
             history.outcome = Outcome.INTERRUPTED
@@ -262,7 +281,8 @@ class EnsembleEstimator(NetworkEstimator):
         inputs = torch.from_numpy(encode(self.columns_, X, dtype)).to(dtype)
         with threads():
             outputs = [predict(member, inputs).double() for member in self.module_.members]
-            return inputs, *self.module_.combine(outputs)
+            mean, spread = self.module_.combine(outputs)
+        return inputs, checked_outputs(mean), checked_outputs(spread)
 
     def _outputs(self, X: Any) -> torch.Tensor:
         return self._moments(X)[1]

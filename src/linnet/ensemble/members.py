@@ -358,7 +358,8 @@ def train_members(
 
     with nullcontext() if checkpoint is None else _kept(checkpoint):
         found = crew.run(work)
-    members = [m for m in found if m is not None and m.history.best_epoch is not None]
+    whole = [m for m in found if m is not None]
+    members = [m for m in whole if m.history.best_epoch is not None]
     if crew.interrupted and not members:
         raise KeyboardInterrupt
     if crew.interrupted:
@@ -366,7 +367,7 @@ def train_members(
             member.history.outcome = Outcome.INTERRUPTED
         if n_at_once > 1:  # else `train` has said so
             warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=5)
-    return members
+    return members or whole  # where no member's loss ever was finite, their first weights
 
 
 @contextmanager

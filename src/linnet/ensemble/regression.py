@@ -118,6 +118,12 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
             rows,
             None if weight is None else weight[rows],
         )
+        if not held_out.is_usable.any():
+            raise ValueError(
+                "The members' predictions for rows held out are infinite or beyond 1e150: the "
+                "training failed. Give a smaller learning_rate_init, or loss='squared_error'."
+            )
+        held_out = held_out.take(held_out.is_usable)
         interrupted = any(m.history.outcome is Outcome.INTERRUPTED for m in trained)
         self.error_bars_ = ErrorBars.fit(
             held_out,

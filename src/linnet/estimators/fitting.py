@@ -9,6 +9,7 @@ import copy
 import math
 import os
 import re
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -35,6 +36,7 @@ from linnet.estimators.inputs import (
     split_rows,
     take,
 )
+from linnet.estimators.lints import RowsSeen, lint_fit, lint_order
 from linnet.estimators.optimization import (
     make_optimizer,
     make_schedule,
@@ -222,7 +224,7 @@ class NetworkEstimator(Fitted, BaseEstimator):
         random_state = self.history_.seed if goes_on else self.random_state
         seed = draw_seed(random_state) if kept is None else kept.seed_for(random_state)
         all_y, all_weight = y, weight
-        split = {} if partial else self._split(y, seed, validates=X_val is None)
+        split = {} if partial else self._split(y, weight, seed, validates=X_val is None)
         if "validation" in split:
             held_out = split["validation"]
             X_val, y_val = take(X, held_out), y[held_out]
@@ -269,7 +271,10 @@ class NetworkEstimator(Fitted, BaseEstimator):
             state.scores = list(self.validation_scores_ or []) if goes_on else []
             keep_score = self._score_keeper(state, module, target, inputs_val, y_val, weight_val)
         targets = _narrowed(self._targets(target, y, "y", loss), _dtype(module))
+        targets_val = None if y_val is None else self._targets(target, y_val, "y_val", loss)
         weight = self._class_weighted(y, weight)
+        lines = [] if partial or goes_on else lint_order(self, all_y, is_split=bool(split))
+        is_one_class = is_classifier(self) and y.ndim == 1
         del y, all_y  # rows may be many, and from here on their encoded form is needed alone
         inputs = _training_inputs(columns, X, _dtype(module), is_copy=bool(split))
         del X
@@ -279,7 +284,7 @@ class NetworkEstimator(Fitted, BaseEstimator):
             targets,
             sample_weight=weight,
             X_val=inputs_val,
-            y_val=None if y_val is None else self._targets(target, y_val, "y_val", loss),
+            y_val=targets_val,
             sample_weight_val=None if y_val is None else self._class_weighted(y_val, weight_val),
             loss=loss,
             optimizer=optimizer,
@@ -304,6 +309,11 @@ class NetworkEstimator(Fitted, BaseEstimator):
         )
         history.seed, history.split = seed, {part: rows.tolist() for part, rows in split.items()}
         history.notes += [note] if note and note not in history.notes else []
+        if not (partial or goes_on):
+            rows_seen = RowsSeen(inputs, targets, inputs_val, targets_val, is_one_class)
+            lines += lint_fit(self, rows_seen, columns, module)
+            history.notes += lines
+            self._say(lines)
         if tested is not None:
             self.test_score_ = self._score_of(*tested, module, columns, target)
         self._learn_errors(module, target, loss, (inputs_val, y_val, weight_val))
@@ -312,22 +322,34 @@ class NetworkEstimator(Fitted, BaseEstimator):
         self._validation_scores = None if inputs_val is None else state.scores
         self._fitted_as = self.get_params(deep=False)
 
-    def _split(self, y: np.ndarray, seed: int, *, validates: bool) -> dict[str, np.ndarray]:
+    def _split(
+        self, y: np.ndarray, weight: np.ndarray | None, seed: int, *, validates: bool
+    ) -> dict[str, np.ndarray]:
         """Return the rows to train on, to validate and to test; empty where all are trained on."""
         stratified = is_classifier(self) and y.ndim == 1
         test_fraction = getattr(self, "test_fraction", 0.0)
         if not test_fraction and not (validates and self.early_stopping):
             return {}
-        rows, split = np.arange(len(y)), {}
+        # Of weight 0, validation rows would say nothing; such a row is as good as absent.
+        rows, split = np.arange(len(y)) if weight is None else np.flatnonzero(weight), {}
         if test_fraction:
-            rows, split["test"] = split_rows(
-                y, test_fraction, seed, stratified=stratified, called="test_fraction"
+            kept, held_out = split_rows(
+                y[rows], test_fraction, seed, stratified=stratified, called="test_fraction"
             )
+            rows, split["test"] = rows[kept], rows[held_out]
         if validates and self.early_stopping:
             share = self.validation_fraction / (1 - test_fraction)  # of those that are left
             kept, held_out = split_rows(y[rows], share, seed, stratified=stratified)
             rows, split["validation"] = rows[kept], rows[held_out]
         return {"train": rows, **split}
+
+    _says_lines = True  # the shell says them in its own words
+
+    def _say(self, lines: list[str]) -> None:
+        """Print what was found in the rows, where anything is to be printed."""
+        if self.verbose and self._says_lines:
+            for line in lines:
+                print(f"Note: {line}", file=sys.stderr)
 
     def _score_of(
         self,
@@ -377,7 +399,10 @@ class NetworkEstimator(Fitted, BaseEstimator):
             device = next(module.parameters()).device  # where it is trained
             with seeded(0, device):  # a module may draw random numbers in evaluation too
                 outputs = predict_rows(module, rows.to(device)).double().cpu()
-            state.scores.append(score(self._predictions(outputs, target)))
+            try:
+                state.scores.append(score(self._predictions(outputs, target)))
+            except ValueError:  # infinite: the training diverges, and ends by its loss
+                state.scores.append(math.nan)
 
         return keep
 
@@ -472,7 +497,7 @@ class NetworkEstimator(Fitted, BaseEstimator):
         X = read_inputs(self, X, reset=False)
         predict = predictor(self.module_, self.columns_.n_features)
         encoded = encode(self.columns_, X, predict.dtype)
-        return torch.from_numpy(predict(self.module_, encoded))
+        return checked_outputs(torch.from_numpy(predict(self.module_, encoded)))
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the fitted estimator to one file, ``*.linnet``; see `linnet.save`."""
@@ -484,6 +509,24 @@ class NetworkEstimator(Fitted, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def checked_outputs(outputs: torch.Tensor) -> torch.Tensor:
+    """Return a network's outputs (N, K), or raise a sentence where one is NaN or infinite."""
+    # A sum is quicker than asking each number; where it overflows, they are asked.
+    if math.isfinite(outputs.sum().item()):
+        return outputs
+    wrong = ~torch.isfinite(outputs).reshape(len(outputs), -1).all(dim=1)
+    count = int(wrong.sum())
+    if not count:
+        return outputs
+    rows = "1 row" if count == 1 else f"{count} rows"
+    raise ValueError(
+        f"The network gives NaN or infinity for {rows} of {len(outputs)}, the first of them row "
+        f"{int(wrong.nonzero()[0])} (counted from 0): too far from the rows of the fit, or the "
+        "training failed (see history_.outcome). Leave them out, or fit with scaled inputs and a "
+        "smaller learning_rate_init."
+    )
 
 
 def _dtype(module: nn.Module) -> torch.dtype:

@@ -15,7 +15,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
-    _check_sample_weight,
     _num_samples,
     validate_data,
 )
@@ -25,6 +24,7 @@ from linnet.estimators.targets import complex_sentence, tensor_array
 from linnet.table import check_finite
 from linnet.table.frames import check_unique, open_frame
 
+_GREATEST_EXPONENT = 200
 _TEXT = "could not convert string to float: "
 
 
@@ -143,13 +143,19 @@ def read_weights(sample_weight: Any, n_rows: int, name: str) -> np.ndarray | Non
         raise ValueError(
             f"{name} has shape {given.shape}; it has to be ({n_rows},), one number a row."
         )
-    weight = np.asarray(_check_sample_weight(given, np.empty((n_rows, 1))))
+    try:
+        weight = np.array(np.broadcast_to(given, n_rows), dtype=np.float64)
+    except (TypeError, ValueError) as fault:
+        raise ValueError(f"{name} holds values that are no numbers. Give numbers.") from fault
+    check_finite(weight, name)
     if (weight < 0).any() or not (weight > 0).any():
         raise ValueError(
             f"{name} has a least value of {weight.min():g} and a greatest of {weight.max():g}: "
-            "weights are 0 or more, and at least one is above 0."
+            "weights are 0 or more, and at least one is above zero."
         )
-    return weight
+    size = int(np.frexp(weight.max())[1])
+    # Of such sizes sums and squares would overflow or vanish. Powers of two round nothing.
+    return weight if abs(size) < _GREATEST_EXPONENT else np.ldexp(weight, -size)
 
 
 def split_rows(

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from linnet.error_bars import ErrorBars
-from linnet.estimators.targets import RegressionTarget
+from linnet.estimators.targets import RegressionTarget, bounded
 
 
 class Intervals:
@@ -110,14 +110,14 @@ class Intervals:
 
     def _quantiles(self, X: Any, levels: list[float]) -> np.ndarray:
         predicted, sigma = self._scaled_errors(X)
-        ends = [
-            predicted + self._in_units(sigma * self.error_bars_.quantile(level)) for level in levels
-        ]
-        return np.stack(ends, axis=-1)
+        errors = [self._in_units(sigma * self.error_bars_.quantile(level)) for level in levels]
+        with np.errstate(over="ignore"):
+            return bounded(np.stack([predicted + error for error in errors], axis=-1))
 
     def _in_units(self, errors: torch.Tensor) -> np.ndarray:
         """Return standardised errors (N, K) in the units and the shape of y."""
-        values = errors.numpy() * self.target_.scale
+        with np.errstate(over="ignore"):
+            values = bounded(errors.numpy() * self.target_.scale)
         return values if self.target_.is_column else values[:, 0]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 from torch import nn
 
 from linnet import losses
@@ -15,10 +16,11 @@ from linnet.engine.placement import threads
 from linnet.engine.prediction import predict as predict_rows
 from linnet.engine.torch_engine import seeded
 from linnet.error_bars import ErrorBars, HeldOutErrors
-from linnet.estimators.fitting import NetworkEstimator, Target
+from linnet.estimators.fitting import NetworkEstimator, Target, checked_outputs
+from linnet.estimators.inputs import check_lengths, read_weights
 from linnet.estimators.intervals import Intervals
 from linnet.estimators.scores import r2_scorer
-from linnet.estimators.targets import RegressionTarget, check_regression_target
+from linnet.estimators.targets import RegressionTarget, check_regression_target, plain_array
 
 
 class Regression(RegressorMixin, NetworkEstimator):
@@ -83,7 +85,45 @@ class Regression(RegressorMixin, NetworkEstimator):
         if link is losses.identity:
             return target.decode(outputs.numpy())
         with threads():
-            return target.decode(link(outputs).numpy())
+            return target.decode(checked_outputs(link(outputs)).numpy())
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R², the mean over outputs.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (N, D)
+        y : array-like of shape (N,) or (N, K)
+        sample_weight : array-like of shape (N,), optional
+
+        Returns
+        -------
+        float
+            1 at best; 0 for the mean of y.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError, TypeError
+            As `predict` for X, and as `fit` for y.
+        """
+        predicted = self.predict(X)
+        y = self._read_target(plain_array(y), "y")
+        check_lengths(X, y)
+        y = y.reshape(len(y), -1)
+        predicted = predicted.reshape(len(y), -1)
+        if y.shape != predicted.shape:
+            raise ValueError(
+                f"y has {y.shape[1]} outputs; this model was fitted on {predicted.shape[1]}. Give "
+                "as many."
+            )
+        # By a power of two, which rounds nothing, so that squares neither overflow nor vanish.
+        greatest = np.maximum(np.abs(y).max(axis=0), np.abs(predicted).max(axis=0))
+        size = -np.frexp(greatest)[1]
+        y, predicted = np.ldexp(y, size), np.ldexp(predicted, size)
+        weight = read_weights(sample_weight, len(y), "sample_weight")
+        return float(r2_score(y, predicted, sample_weight=weight))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -110,11 +150,19 @@ class NetworkRegressor(Intervals, Regression):
         if loss.compares == "moments":
             errors = errors / losses.standard_deviation(outputs).numpy()
         held_out = HeldOutErrors(inputs, predicted, errors, np.arange(len(y)), weight)
+        if not held_out.is_usable.all():
+            return
         self.error_bars_ = ErrorBars.fit(held_out, n_members=1, seed=0, n_threads=1, local=False)
 
     def _scaled_errors(self, X: Any) -> tuple[np.ndarray, torch.Tensor]:
         outputs = self._outputs(X)
         predicted = self._predictions(outputs, self.target_)
+        if not hasattr(self, "error_bars_") and self.history_.has_validation:
+            raise ValueError(
+                "The predictions for the validation rows are infinite or beyond 1e150, so that "
+                "nothing is known of the errors for new rows. Fit with a smaller "
+                "learning_rate_init, or with scaled inputs."
+            )
         if not hasattr(self, "error_bars_"):
             raise ValueError(
                 "This model was fitted without validation rows, so that nothing is known of its "

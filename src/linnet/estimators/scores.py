@@ -26,14 +26,18 @@ def r2_scorer(y: np.ndarray, weight: np.ndarray | None) -> Scorer:
     weight : ndarray of shape (N,) or None
     """
     columns, weight = y.reshape(len(y), -1), np.ones(len(y)) if weight is None else weight
+    # By powers of two, which round nothing, so that no square of y overflows or vanishes.
+    size = -np.frexp(np.abs(columns).max(axis=0))[1]  # (K,)
+    columns = np.ldexp(columns, size)
     spread = weight @ (columns - weight @ columns / weight.sum()) ** 2  # (K,)
     varies = spread > 0
 
     def r2(predictions: np.ndarray) -> float:
         if len(columns) < 2:
             return float("nan")
-        errors = columns - predictions.reshape(columns.shape)
-        error = weight @ errors**2
+        with np.errstate(over="ignore"):  # of a training that diverges
+            errors = columns - np.ldexp(predictions.reshape(columns.shape), size)
+            error = weight @ errors**2
         if varies.all():
             return 1 - float((error / spread).mean())
         # A constant target is predicted exactly, or not at all.

@@ -186,7 +186,8 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         decay = self._decays()
         A[np.diag_indices_from(A)] += decay / 2
         b = b + decay / 2 * w
-        self.gradient_norm = 2 * float(np.linalg.norm(b))
+        with np.errstate(over="ignore"):  # infinite for targets of 1e300 that are not scaled
+            self.gradient_norm = 2 * float(np.linalg.norm(b))
         if loss <= group["goal"]:
             return self._stop(criteria.GOAL_REACHED, loss)
         if self.gradient_norm < group["min_grad"]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.func import functional_call, jacrev, vjp, vmap
+from torch.overrides import TorchFunctionMode
 
 # Numbers of a block of the Jacobian: 32 MB.
 _BLOCK_NUMBERS = 2**22
@@ -165,7 +166,8 @@ class ModuleResiduals:
             return self._outputs(weights, x.unsqueeze(0)).reshape(-1)
 
         X = self._X[rows].clone()
-        by_name: Any = vmap(jacrev(of_row), in_dims=(None, 0))(pieces, X)  # (b, K, *shape) each
+        with _PlainPReLU():
+            by_name: Any = vmap(jacrev(of_row), in_dims=(None, 0))(pieces, X)  # (b, K, *shape) each
         J = torch.cat(
             [by_name[name].reshape(len(X), -1, s.numel()) for name, s in self._sized()], 2
         )
@@ -175,6 +177,17 @@ class ModuleResiduals:
 
     def _sized(self) -> Iterator[tuple[str, torch.Size]]:
         return zip(self._names, self._shapes, strict=True)
+
+
+class _PlainPReLU(TorchFunctionMode):
+    """Writes torch.prelu as a choice: vmap gives its own gradient of one weight a wrong shape."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is not torch.prelu:
+            return func(*args, **(kwargs or {}))
+        x, weight = args
+        weight = weight.reshape(-1, *[1] * (x.ndim - 2)) if x.ndim > 1 else weight
+        return torch.where(x > 0, x, weight * x)
 
 
 def check_layers(module: nn.Module) -> None:

@@ -292,6 +292,11 @@ class Columns:
         """The names of the D inputs of the network."""
         return [name for column in self._columns for name in column.feature_names]
 
+    @property
+    def inputs_of(self) -> dict[str, int]:
+        """How many of the D inputs each column has, by its name and in their order."""
+        return {column.name: len(column.feature_names) for column in self._columns}
+
     @functools.cached_property
     def n_features(self) -> int:
         """The number D of inputs of the network."""

@@ -14,7 +14,11 @@ from linnet.table.mapped import release
 _VALUES_PER_BLOCK = 2**18
 # Blocks of a mapped file that stay in memory, 16 MB of float32.
 _BLOCKS_KEPT = 16
-_LARGEST = float(np.finfo(np.float32).max)
+# Standardised values beyond this are clipped: their squares still are numbers of float32, so that a
+# row far from all those of the fit gives an answer, and no NaN.
+FARTHEST = 1e19
+# Differences of values of such a deviation may overflow.
+_HUGE = 2.0**1000
 
 
 class Moments(NamedTuple):
@@ -98,11 +102,11 @@ def _weighted(values: np.ndarray, weight: np.ndarray | None, block: slice) -> np
 def standardize_into(
     out: np.ndarray, X: np.ndarray, center: np.ndarray, scale: np.ndarray
 ) -> np.ndarray:
-    """Write (X - center) / scale into a float32 array; what float32 cannot hold is clipped.
+    """Write (X - center) / scale into an array; what is beyond `FARTHEST` is clipped.
 
     Parameters
     ----------
-    out : ndarray of shape (N, D), float32
+    out : ndarray of shape (N, D)
     X : ndarray of shape (N, D)
         May be `out` itself.
     center, scale : ndarray of shape (D,), float64, scale > 0
@@ -111,14 +115,24 @@ def standardize_into(
         for number, block in enumerate(_blocks(X)):
             if number and number % _BLOCKS_KEPT == 0:
                 release(X)
-            values = X[block] - center
-            values /= scale
+            values = standardized(X[block], center, scale)
             # For a single row np.clip takes four times as long as its two halves.
-            np.maximum(values, -_LARGEST, out=values)
-            np.minimum(values, _LARGEST, out=values)
+            np.maximum(values, -FARTHEST, out=values)
+            np.minimum(values, FARTHEST, out=values)
             out[block] = values
     release(X)
     return out
+
+
+def standardized(X: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return (X - center) / scale, of shape (N, D), also where X - center would overflow."""
+    if scale.max() > _HUGE:
+        # By powers of two, so that nothing is rounded; other columns may hold denormal numbers.
+        factor = np.where(scale > _HUGE, 0.25, 1.0)
+        X, center, scale = X * factor, center * factor, scale * factor
+    values = X - center
+    values /= scale
+    return values
 
 
 def _blocks(X: np.ndarray) -> Iterator[slice]:

@@ -336,6 +336,7 @@ class _Search:
             f"Found by a search: {len(members)} members with {entry.settings.sentence}.",
             record.sentence,
             *record.notes,
+            *prepared.lines,
         ]
 
 

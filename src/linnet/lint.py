@@ -1,0 +1,240 @@
+"""What in the rows of a fit is likely to mislead: each measured, and told in one line.
+
+Large tables are looked at in part; what a part shows is then compared over all rows, or told as of
+the part. docs/lint.md says from where on each is told, and why.
+
+Letters: N rows, D inputs, K outputs, L classes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+# By chance fewer rows than these are often sorted, or on one line.
+_FEWEST_ROWS = 20
+# Rows that a column is first compared with the target on.
+_SCREENED_ROWS = 500
+# Numbers of training rows, and validation rows, that are looked through for equal rows.
+COMPARED_NUMBERS, COMPARED_ROWS = 2**18, 1000
+# The least share of the validation rows: one in a hundred does not change which epoch is best.
+_LEAST_SHARED = 0.05
+# Greatest error of a linear image, as a share of the target's spread; float32 keeps 6e-8.
+_LINEAR_ERROR = 1e-5
+# Farther than this from mean 0 and deviation 1, in either direction, inputs count as unscaled.
+_UNSCALED = 10.0
+
+
+def sorted_target(y: np.ndarray, *, is_shuffled: bool = True) -> list[str]:
+    """Say that a target (N,) or (N, 1) rises or falls from the first row to the last."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1 or len(y) < _FEWEST_ROWS:
+        return []
+    part = y[:_FEWEST_ROWS]
+    if not any(bool(np.all(a <= b)) for a, b in _neighbours(part)):
+        return []
+    if not any(bool(np.all(a <= b)) for a, b in _neighbours(y)) or y[0] == y[-1]:
+        return []
+    told = "The target is sorted in the order of the rows"
+    if not is_shuffled:
+        return [f"{told}, and shuffle=False makes batches of like targets. Write shuffle=True."]
+    return [
+        f"{told}. linnet shuffles them; a split of your own, such as KFold, has to do so too "
+        "(shuffle=True)."
+    ]
+
+
+def _neighbours(y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [(y[:-1], y[1:]), (y[1:], y[:-1])]
+
+
+def shared_rows(
+    X: np.ndarray,
+    y: np.ndarray,
+    X_held: np.ndarray,
+    y_held: np.ndarray,
+    *,
+    rows: np.ndarray | None = None,
+    called: str = "validation",
+) -> list[str]:
+    """Say that rows held out are equal to rows trained on, target included.
+
+    Parameters
+    ----------
+    X, X_held : ndarray of shape (N, D) and (N_held, D), of one type
+        Encoded inputs.
+    y, y_held : ndarray of shape (N,) or (N, K), and the same of N_held
+    rows : ndarray of int, optional
+        Which of the N rows were trained on; all, by default.
+    called : str
+        What the rows held out are for.
+    """
+    width = X.shape[1] + (1 if y.ndim == 1 else y.shape[1])
+    known: Any = _evenly(len(X) if rows is None else len(rows), COMPARED_NUMBERS // width)
+    known = known if rows is None else rows[known]
+    asked = _evenly(len(X_held), COMPARED_ROWS)
+    X, y, X_held, y_held = X[known], y[known], X_held[asked], y_held[asked]
+    keys, wanted = _keys(X, y), _keys(X_held, y_held)
+    order = np.argsort(keys)
+    place = np.searchsorted(keys, wanted, sorter=order).clip(0, len(keys) - 1)
+    twin = order[place]
+    is_equal = (X[twin] == X_held).all(axis=1)
+    is_equal &= (y[twin] == y_held).reshape(len(y_held), -1).all(axis=1)
+    n_equal = int(is_equal.sum())
+    if n_equal < max(1, _LEAST_SHARED * len(X_held)):
+        return []
+    equals = "equals" if n_equal == 1 else "equal"
+    return [
+        f"{n_equal:,} of {len(X_held):,} {called} rows {equals} a training row, target included: "
+        "their loss is better than that of new rows."
+    ]
+
+
+def _evenly(n_rows: int, most: int) -> slice:
+    """Return a slice of at most so many rows, at even distances."""
+    return slice(None, None, max(1, -(-n_rows // max(1, most))))
+
+
+def _keys(X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return a number for each row (N,), the same for equal rows."""
+    columns = [X, y.reshape(len(y), -1)]
+    factors = _factors(X.shape[1] + columns[1].shape[1])
+    keys, start = np.zeros(len(X), dtype=np.uint64), 0
+    for part in columns:
+        bits = (part.astype(np.float64) + 0.0).view(np.uint64)  # + 0.0: no two kinds of zero
+        bits ^= bits >> np.uint64(29)  # small whole numbers differ in their highest bits only
+        keys += (bits * factors[start : start + part.shape[1]]).sum(axis=1, dtype=np.uint64)
+        start += part.shape[1]
+    return keys
+
+
+@functools.lru_cache(maxsize=8)
+def _factors(n: int) -> np.ndarray:
+    """Return n random odd numbers, always the same."""
+    return 2 * np.random.default_rng(0).integers(2**63, size=n).astype(np.uint64) + 1
+
+
+def copied_target(X: np.ndarray, y: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Say which input is a linear image of a target of numbers, or of one of K.
+
+    Parameters
+    ----------
+    X : ndarray of shape (N, D)
+        Encoded inputs.
+    y : ndarray of shape (N, K)
+        Encoded targets.
+    names : sequence of D str
+    """
+    if len(X) < _FEWEST_ROWS:
+        return []
+    part = _evenly(len(X), _SCREENED_ROWS)
+    inputs, targets = _standardised(X[part]), _standardised(y[part])
+    alike = np.abs(inputs.T @ targets) / len(inputs)  # (D, K), of 1 at most
+    for d, k in np.argwhere(alike > 1 - _LINEAR_ERROR):
+        if _is_linear(X[:, d], y[:, k]):
+            which = "The target" if y.shape[1] == 1 else f"Output {k} of the target"
+            return [f"{which} is a linear image of {names[d]!r}: {_REMEDY_OF_COPY}"]
+    return []
+
+
+_REMEDY_OF_COPY = "if that is not known before the target is, leave it out."
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    """Return columns of mean 0 and deviation 1, as float64; constant ones as zeros."""
+    values = values.astype(np.float64)
+    greatest = np.abs(values).max(axis=0)
+    values /= np.where(greatest > 0, greatest, 1.0)  # so that no square overflows or vanishes
+    values -= values.mean(axis=0)
+    deviation = np.sqrt((values**2).mean(axis=0))
+    return values / np.where(deviation > 0, deviation, 1.0)
+
+
+def _is_linear(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether each y (N,) lies on the line through the rows of least and greatest x."""
+    x, y = _standardised(x[:, None])[:, 0], _standardised(y[:, None])[:, 0]
+    low, high = x.argmin(), x.argmax()
+    error = np.abs(y[low] + (y[high] - y[low]) * (x - x[low]) / (x[high] - x[low]) - y)
+    # By the median, so that one far row does not hide what the others do.
+    distance = np.abs(y - np.median(y))
+    if (distance > 0).mean() < 1 / _FEWEST_ROWS:
+        return False  # a few far rows beside which all others are alike
+    spread = float(np.median(distance)) or 1.0
+    return bool((error <= _LINEAR_ERROR * np.maximum(spread, distance)).all())
+
+
+def copied_classes(X: np.ndarray, y: np.ndarray, inputs_of: dict[str, int]) -> list[str]:
+    """Say which column has one value for each class, and another one for each other class.
+
+    Parameters
+    ----------
+    X : ndarray of shape (N, D)
+        Encoded inputs.
+    y : ndarray of shape (N,)
+        Class numbers, 0 to L - 1.
+    inputs_of : dict of str to int
+        How many of the D inputs each column has, in their order.
+    """
+    if len(X) < _FEWEST_ROWS:
+        return []
+    part = _evenly(len(X), _SCREENED_ROWS)
+    fits = _one_value_each(X[part], y[part])
+    start = 0
+    for name, n_inputs in inputs_of.items():
+        columns = slice(start, start + n_inputs)
+        start += n_inputs
+        if not n_inputs or not fits[columns].all() or not _one_value_each(X[:, columns], y).all():
+            continue
+        _, first = np.unique(y, return_index=True)
+        values = X[first, columns]  # (L, inputs of the column)
+        if len(np.unique(values, axis=0)) == len(first) > 1:
+            return [f"{name!r} has a value of its own for each class: {_REMEDY_OF_COPY}"]
+    return []
+
+
+def _one_value_each(X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Tell for each input (D,) whether it is constant within every class."""
+    order = np.argsort(y, kind="stable")
+    X, y = X[order], y[order]
+    is_same_class = y[1:] == y[:-1]
+    return ((X[1:] == X[:-1]) | ~is_same_class[:, None]).all(axis=0)
+
+
+def unscaled_inputs(X: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Say which input, taken as it is, lies farthest from mean 0 and deviation 1.
+
+    Parameters
+    ----------
+    X : ndarray of shape (N, D)
+        Inputs of the network.
+    names : sequence of D str
+    """
+    part = X[_evenly(len(X), _SCREENED_ROWS)].astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = part.mean(axis=0), part.std(axis=0)
+    varies = part.min(axis=0) < part.max(axis=0)
+    size = np.maximum(np.abs(mean), deviation)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        far = np.where(varies, np.maximum(size, 1 / deviation), 0.0)
+    if not far.size or not far.max() > _UNSCALED:
+        return []
+    d = int(far.argmax())
+    return [
+        f"scale_X=False, and {names[d]!r} has mean {mean[d]:.2g} and standard deviation "
+        f"{deviation[d]:.2g}: networks learn best from means near 0 and deviations near 1. Write "
+        "scale_X=True, or scale X yourself."
+    ]
+
+
+def few_rows(n_rows: int, n_parameters: int) -> list[str]:
+    """Say that there are fewer rows than parameters; for fits without validation rows."""
+    if n_rows >= n_parameters:
+        return []
+    return [
+        f"{n_rows:,} rows for {n_parameters:,} parameters, and no validation rows to stop by: the "
+        "network can learn them by heart. Write early_stopping=True, or take a smaller network."
+    ]
