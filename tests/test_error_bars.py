@@ -296,6 +296,6 @@ def test_without_validation_rows_it_is_told_what_is_missing():
         model.predict_interval(X)
     assert str(fault.value) == (
         "This model was fitted without validation rows, so that nothing is known of its errors for "
-        "new rows. Fit it with early_stopping=True, or with X_val and y_val; or use "
-        "EnsembleRegressor, which knows them always."
+        "new rows. Fit it with early_stopping=True, or with X_val and y_val, or with "
+        "loss='gaussian'; or use EnsembleRegressor, which knows them always."
     )

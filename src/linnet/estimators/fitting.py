@@ -271,7 +271,9 @@ class NetworkEstimator(Fitted, BaseEstimator):
             state.scores = list(self.validation_scores_ or []) if goes_on else []
             keep_score = self._score_keeper(state, module, target, inputs_val, y_val, weight_val)
         targets = _narrowed(self._targets(target, y, "y", loss), _dtype(module))
-        targets_val = None if y_val is None else self._targets(target, y_val, "y_val", loss)
+        targets_val = None
+        if y_val is not None:
+            targets_val = _narrowed(self._targets(target, y_val, "y_val", loss), _dtype(module))
         weight = self._class_weighted(y, weight)
         lines = [] if partial or goes_on else lint_order(self, all_y, is_split=bool(split))
         is_one_class = is_classifier(self) and y.ndim == 1
@@ -513,17 +515,20 @@ class NetworkEstimator(Fitted, BaseEstimator):
 
 def checked_outputs(outputs: torch.Tensor) -> torch.Tensor:
     """Return a network's outputs (N, K), or raise a sentence where one is NaN or infinite."""
-    # A sum is quicker than asking each number; where it overflows, they are asked.
-    if math.isfinite(outputs.sum().item()):
-        return outputs
-    wrong = ~torch.isfinite(outputs).reshape(len(outputs), -1).all(dim=1)
+    # A sum is quicker than asking each number; where it overflows, they are asked. By NumPy, for
+    # torch's threads hang in a process that was forked.
+    values = outputs.numpy()
+    with np.errstate(over="ignore", invalid="ignore"):
+        if math.isfinite(values.sum()):
+            return outputs
+    wrong = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
     count = int(wrong.sum())
     if not count:
         return outputs
     rows = "1 row" if count == 1 else f"{count} rows"
     raise ValueError(
         f"The network gives NaN or infinity for {rows} of {len(outputs)}, the first of them row "
-        f"{int(wrong.nonzero()[0])} (counted from 0): too far from the rows of the fit, or the "
+        f"{int(np.flatnonzero(wrong)[0])} (counted from 0): too far from the rows of the fit, or the "
         "training failed (see history_.outcome). Leave them out, or fit with scaled inputs and a "
         "smaller learning_rate_init."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -53,8 +52,12 @@ def _import_compiler() -> None:
     It takes seconds, and where it is cut off, no optimizer can be made in this process any more.
     Python raises Ctrl-C in the main thread only.
     """
+
+    def import_it() -> None:
+        import torch._dynamo  # noqa: F401
+
     if "torch._dynamo" not in sys.modules:
-        thread = threading.Thread(target=importlib.import_module, args=("torch._dynamo",))
+        thread = threading.Thread(target=import_it)
         thread.start()
         thread.join()
 
