@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
@@ -12,6 +13,12 @@ from linnet.plots import ParityDisplay, SurfaceDisplay
 RNG = np.random.default_rng(0)
 X = np.sort(RNG.uniform(-2, 2, (120, 1)), axis=0)
 Y = np.sin(2 * X[:, 0]) + 0.1 * RNG.normal(size=120)
+
+
+@pytest.fixture(autouse=True)
+def figures_are_closed():
+    yield
+    plt.close("all")
 
 
 @pytest.fixture(scope="module")
