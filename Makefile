@@ -6,6 +6,8 @@ PYTEST_ARGS ?= -n 2
 BENCH_ARGS ?=
 
 BIN := .venv/bin
+# Two test processes share the processors: OpenMP's threads that wait take them from the other.
+TEST_ENVIRONMENT := OMP_WAIT_POLICY=passive
 # What an installation depends on; Python sources are read where they lie.
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/*.cpp native/*.hpp)
 CHECKED_PYTHON = $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("linnet needs \
@@ -24,7 +26,7 @@ demo: .venv/installed ## Install linnet into .venv and run the demonstration
 	$(BIN)/linnet demo --force
 
 test: lint ## Install the test tools too, check style and types, run the tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(TEST_ENVIRONMENT) $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: .venv/installed-for-tests ## Check style, layout and types
 	$(BIN)/ruff check
