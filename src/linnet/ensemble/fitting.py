@@ -22,7 +22,8 @@ from linnet.engine.prediction import predict
 from linnet.ensemble import members
 from linnet.ensemble.members import Member, Plan, train_members
 from linnet.ensemble.settings import Settings, choose
-from linnet.estimators.fitting import NetworkEstimator, Target, checked_outputs, encode
+from linnet.estimators.encoding import checked_outputs, encode
+from linnet.estimators.fitting import NetworkEstimator, Target
 from linnet.estimators.inputs import read_inputs, read_weights, take
 from linnet.estimators.lints import RowsSeen, lint_fit, lint_order
 from linnet.estimators.parameters import hidden_sizes

@@ -28,6 +28,13 @@ from linnet.engine.prediction import predict as predict_rows
 from linnet.engine.prediction import predictor
 from linnet.engine.torch_engine import seeded
 from linnet.estimators.automatic import choose_solver
+from linnet.estimators.encoding import (
+    checked_outputs,
+    dtype_of,
+    encode,
+    narrowed,
+    training_inputs,
+)
 from linnet.estimators.fitted import Fitted
 from linnet.estimators.inputs import (
     check_lengths,
@@ -267,18 +274,18 @@ class NetworkEstimator(Fitted, BaseEstimator):
             kept.also = {"random_state": str(seed), **schedule_settings(self, solver, schedule)}
         inputs_val, keep_score, state.scores = None, None, []
         if X_val is not None and y_val is not None:
-            inputs_val = encode(columns, X_val, _dtype(module))
+            inputs_val = encode(columns, X_val, dtype_of(module))
             state.scores = list(self.validation_scores_ or []) if goes_on else []
             keep_score = self._score_keeper(state, module, target, inputs_val, y_val, weight_val)
-        targets = _narrowed(self._targets(target, y, "y", loss), _dtype(module))
+        targets = narrowed(self._targets(target, y, "y", loss), dtype_of(module))
         targets_val = None
         if y_val is not None:
-            targets_val = _narrowed(self._targets(target, y_val, "y_val", loss), _dtype(module))
+            targets_val = narrowed(self._targets(target, y_val, "y_val", loss), dtype_of(module))
         weight = self._class_weighted(y, weight)
         lines = [] if partial or goes_on else lint_order(self, all_y, is_split=bool(split))
         is_one_class = is_classifier(self) and y.ndim == 1
         del y, all_y  # rows may be many, and from here on their encoded form is needed alone
-        inputs = _training_inputs(columns, X, _dtype(module), is_copy=bool(split))
+        inputs = training_inputs(columns, X, dtype_of(module), is_copy=bool(split))
         del X
         history = train(
             module,
@@ -363,8 +370,8 @@ class NetworkEstimator(Fitted, BaseEstimator):
         target: Any,
     ) -> float:
         """Return the score of a trained module on rows that were held out."""
-        encoded = torch.from_numpy(encode(columns, X, _dtype(module)))
-        outputs = predict_rows(module, encoded.to(_dtype(module))).double()
+        encoded = torch.from_numpy(encode(columns, X, dtype_of(module)))
+        outputs = predict_rows(module, encoded.to(dtype_of(module))).double()
         score = self._scorer(y, weight)
         return score(self._predictions(outputs, target))
 
@@ -395,7 +402,7 @@ class NetworkEstimator(Fitted, BaseEstimator):
         weight: np.ndarray | None,
     ) -> Callable[[History], None]:
         """Return what appends the score of the validation rows after an epoch."""
-        rows, score = torch.from_numpy(inputs).to(_dtype(module)), self._scorer(y, weight)
+        rows, score = torch.from_numpy(inputs).to(dtype_of(module)), self._scorer(y, weight)
 
         def keep(history: History) -> None:
             device = next(module.parameters()).device  # where it is trained
@@ -511,61 +518,3 @@ class NetworkEstimator(Fitted, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def checked_outputs(outputs: torch.Tensor) -> torch.Tensor:
-    """Return a network's outputs (N, K), or raise a sentence where one is NaN or infinite."""
-    # A sum is quicker than asking each number; where it overflows, they are asked. By NumPy, for
-    # torch's threads hang in a process that was forked.
-    values = outputs.numpy()
-    with np.errstate(over="ignore", invalid="ignore"):
-        if math.isfinite(values.sum()):
-            return outputs
-    wrong = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
-    count = int(wrong.sum())
-    if not count:
-        return outputs
-    rows = "1 row" if count == 1 else f"{count} rows"
-    raise ValueError(
-        f"The network gives NaN or infinity for {rows} of {len(outputs)}, the first of them row "
-        f"{int(np.flatnonzero(wrong)[0])} (counted from 0): too far from the rows of the fit, or the "
-        "training failed (see history_.outcome). Leave them out, or fit with scaled inputs and a "
-        "smaller learning_rate_init."
-    )
-
-
-def _dtype(module: nn.Module) -> torch.dtype:
-    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
-
-
-def _training_inputs(
-    columns: Columns, X: Any, module_dtype: torch.dtype, *, is_copy: bool
-) -> np.ndarray:
-    """Do what `encode` does, without a second copy of an array where none is needed."""
-    dtype = np.float64 if module_dtype == torch.float64 else np.float32
-    if isinstance(X, np.ndarray) and columns.is_array:
-        if columns.leaves_as_is(X, dtype):
-            return X
-        if is_copy and X.dtype == dtype and X.flags.c_contiguous:
-            return columns.standardize(X, dtype, out=X)
-    return encode(columns, X, module_dtype)
-
-
-def _narrowed(targets: np.ndarray, module_dtype: torch.dtype) -> np.ndarray:
-    """Return targets in the type that `train` casts them to, where that can hold them."""
-    largest = np.finfo(np.float32).max
-    fits = targets.dtype == np.float64 and module_dtype == torch.float32
-    if fits and -largest <= targets.min() and targets.max() <= largest:
-        return targets.astype(np.float32)
-    return targets
-
-
-def encode(columns: Columns, X: Any, module_dtype: torch.dtype) -> np.ndarray:
-    """Return inputs (N, D) for what `read_inputs` gave.
-
-    Of 16 digits for a module of such, else of 7.
-    """
-    dtype = np.float64 if module_dtype == torch.float64 else np.float32
-    if not isinstance(X, np.ndarray):
-        return columns.encode(X, dtype)
-    return columns.standardize(X, dtype) if columns.is_array else columns.encode_array(X, dtype)

@@ -16,7 +16,8 @@ from linnet.engine.placement import threads
 from linnet.engine.prediction import predict as predict_rows
 from linnet.engine.torch_engine import seeded
 from linnet.error_bars import ErrorBars, HeldOutErrors
-from linnet.estimators.fitting import NetworkEstimator, Target, checked_outputs
+from linnet.estimators.encoding import checked_outputs
+from linnet.estimators.fitting import NetworkEstimator, Target
 from linnet.estimators.inputs import check_lengths, read_weights
 from linnet.estimators.intervals import Intervals
 from linnet.estimators.scores import r2_scorer
