@@ -1,7 +1,7 @@
 """Error against time of each solver on the tutorial's problem: ``python -m benchmarks.solvers``.
 
 The tutorial's 2-80-1 network on its 2,500 rows, whole, from PyTorch's own initial weights of each
-seed, on one thread. Written: solvers.md, with the mean squared error that each has reached after a
+seed, on one thread (or --threads of everybody). Written: solvers.md, with the mean squared error that each has reached after a
 half of the time of the tutorial's own loop, and solvers.png. scikit-learn's network has no tanh at
 its output, and is fitted anew for each number of iterations, for its fit cannot be watched.
 ``--clock cpu`` counts processor time, for machines that do other work meanwhile.
@@ -52,8 +52,8 @@ def by_linnet(optimizer: Callable | str, **options) -> Callable:
             return curve[-1][0] > seconds
 
         linnet.train(
-            module, X, y, optimizer=optimizer, random_state=seed, n_threads=1, on_epoch=keep,
-            **options,
+            module, X, y, optimizer=optimizer, random_state=seed, on_epoch=keep,
+            n_threads=torch.get_num_threads(), **options,
         )  # fmt: skip
         return curve
 
@@ -162,7 +162,7 @@ def write(curves: dict[str, list[Curve]], half: float, arguments: argparse.Names
         "",
         f"![Error against {unit}](solvers.png)",
         "",
-        f"{processor()}, one thread, {unit}; linnet {linnet.__version__}, torch "
+        f"{processor()}, threads: {arguments.threads}, {unit}; linnet {linnet.__version__}, torch "
         f"{torch.__version__}; `python -m benchmarks.solvers {' '.join(sys.argv[1:])}`.",
     ]
     text = "\n".join(lines) + "\n"
@@ -174,10 +174,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10, help="of Levenberg-Marquardt")
     parser.add_argument("--other-seeds", type=int, default=3, help="of the others")
+    parser.add_argument("--threads", type=int, default=1, help="of everybody")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--output", type=Path, default=HERE)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(arguments.threads)
     clock = CLOCKS[arguments.clock]
     curves: dict[str, list[Curve]] = {}
     half = np.inf
