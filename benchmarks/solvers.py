@@ -1,9 +1,10 @@
 """Error against time of each solver on the tutorial's problem: ``python -m benchmarks.solvers``.
 
 The tutorial's 2-80-1 network on its 2,500 rows, whole, from PyTorch's own initial weights of each
-seed, on one thread (or --threads of everybody). Written: solvers.md, with the mean squared error that each has reached after a
-half of the time of the tutorial's own loop, and solvers.png. scikit-learn's network has no tanh at
-its output, and is fitted anew for each number of iterations, for its fit cannot be watched.
+seed, on one thread (or --threads of everybody). Written: solvers.md, with the mean squared error
+that each has reached after a half of the time of the tutorial's own loop, and solvers.png.
+scikit-learn's network has no tanh at its output, and is fitted anew for each number of iterations,
+for its fit cannot be watched.
 ``--clock cpu`` counts processor time, for machines that do other work meanwhile.
 """
 
