@@ -309,6 +309,11 @@ def test_presets_that_do_not_fit_are_answered():
     ran = linnet("fit", "birds.csv", "-t", "species", "--preset", "fitnet", "--loss", "log_loss")
     assert ran.code == 2
     assert "--preset fitnet minimises squared_error: leave out --loss." in ran.err
+    ran = linnet("fit", "birds.csv", "-t", "species", "--preset", "fitnet")
+    assert ran.code == 1
+    assert ran.err.endswith(
+        "and the preset is for numbers. Leave --preset out to train a classifier.\n"
+    )
 
 
 def test_auto_says_which_solver_it_chose():

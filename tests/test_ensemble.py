@@ -23,6 +23,7 @@ from linnet import EnsembleClassifier, EnsembleRegressor
 from linnet.ensemble.classification import _best_temperature, _temperature
 from linnet.ensemble.members import held_out_rows
 from linnet.ensemble.settings import Settings, choose
+from linnet.error_bars import ErrorBars
 from linnet.network import Ensemble, mlp
 
 SMALL = {
@@ -295,6 +296,29 @@ def test_few_rows_that_two_hold_out_do_not_make_probabilities_too_sure():
         held_out = torch.cat([logits[0], logits[1]])
         alone = _best_temperature(ensemble, [held_out], rows, y, None)
         assert 0.649 * alone <= _temperature(ensemble, held_out, rows, y, None, 8) <= alone
+
+
+@pytest.mark.parametrize("kind", [EnsembleRegressor, EnsembleClassifier])
+def test_levenberg_marquardt_is_for_one_network(kind, table):
+    X, y = table
+    with pytest.raises(ValueError) as fault:
+        kind(solver="lm").fit(X, y > 0)
+    assert str(fault.value) == (
+        "solver='lm' (Levenberg-Marquardt) is for one network: write MLPRegressor(solver='lm'). An "
+        "ensemble's members are trained by solver='adamw', 'lbfgs' and the like."
+    )
+
+
+def test_the_error_bars_have_what_is_left_of_the_time(monkeypatch, table):
+    X, y = table
+    given = []
+    fit = ErrorBars.fit
+    monkeypatch.setattr(
+        ErrorBars, "fit", lambda *a, max_time, **k: given.append(max_time) or fit(*a, **k)
+    )
+    EnsembleRegressor(3, max_time=30.0, **SMALL).fit(X, y)
+    EnsembleRegressor(3, **SMALL).fit(X, y)
+    assert 0 < given[0] < 30 and given[1] is None
 
 
 def test_a_classifiers_probabilities_are_divided_by_its_temperature(table):

@@ -100,7 +100,7 @@ def test_small_tables_have_more_epochs_and_large_ones_fewer():
 
 def test_inputs_have_fewer_cosines_where_there_are_many():
     waves = [choose(1000, n_inputs, 1).n_frequencies for n_inputs in (1, 17, 30, 64, 100, 1000)]
-    assert waves == [8, 3, 1, 0, 0, 0]
+    assert waves == [8, 2, 1, 0, 0, 0]
 
 
 def test_classes_of_more_than_two_inputs_have_no_cosines():

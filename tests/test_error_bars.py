@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -298,4 +300,29 @@ def test_without_validation_rows_it_is_told_what_is_missing():
         "This model was fitted without validation rows, so that nothing is known of its errors for "
         "new rows. Fit it with early_stopping=True, or with X_val and y_val, or with "
         "loss='gaussian'; or use EnsembleRegressor, which knows them always."
+    )
+
+
+def test_intervals_of_counts_do_not_go_below_zero():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 2))
+    counts = rng.poisson(np.exp(0.3 * X[:, 0]))
+    settings = {"hidden_layer_sizes": (8,), "max_iter": 5, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for model in (
+            EnsembleRegressor(3, loss="poisson", **settings),
+            MLPRegressor(loss="poisson", early_stopping=True, **settings),
+        ):
+            assert model.fit(X, counts).predict_interval(X, 0.99).min() == 0.0
+            assert model.predict_quantiles(X, [0.005]).min() == 0.0
+
+
+def test_an_empty_list_of_quantiles_is_told():
+    X = np.linspace(-1, 1, 60)[:, None]
+    model = EnsembleRegressor(2, hidden_layer_sizes=(4,), max_iter=2, random_state=0)
+    with pytest.raises(ValueError) as fault:
+        model.fit(X, X[:, 0]).predict_quantiles(X, [])
+    assert str(fault.value) == (
+        "quantiles is empty: give levels between 0 and 1, such as quantiles=(0.05, 0.5, 0.95)."
     )

@@ -244,8 +244,7 @@ def test_frozen_and_tied_weights():
     module, (X, y) = Tied().double(), rows()
     module.last.requires_grad_(False)
     frozen = copy.deepcopy(module.last.state_dict())
-    trained = [p for p in module.parameters() if p.requires_grad]
-    solver = LevenbergMarquardt(trained)
+    solver = LevenbergMarquardt(module.parameters())
     before = (module(X) - y).square().mean().item()
     for _ in range(20):
         loss = solver.step(module, X, y)

@@ -226,6 +226,7 @@ def fit(
         encoding=encoding,
         delimiter=delimiter,
         overwrite=force,
+        is_preset=preset is not None,
         keeping=keeping,
     )
     started = time.perf_counter()

@@ -62,6 +62,7 @@ class Job:
     encoding: str
     delimiter: str | None
     overwrite: bool
+    is_preset: bool = False  # which is for numbers
     # What `linnet.tune` is given besides, for a search.
     search: dict[str, Any] | None = None
     # What `fit` is given besides: checkpoint, checkpoint_every and resume.
@@ -311,6 +312,11 @@ def _check_kind(job: Job, target: pa.ChunkedArray, types: dict[str, str]) -> Non
 def _check_target(job: Job, y: np.ndarray, task: str) -> None:
     name, values = job.target, np.unique(y)
     is_number = y.dtype.kind in "iuf"
+    if task == "regression" and not is_number and job.is_preset:
+        raise ValueError(
+            f"The target {name!r} holds text such as {tables.first_text(y)!r}, and the preset is "
+            "for numbers. Leave --preset out to train a classifier."
+        )
     if task == "regression" and not is_number:
         raise ValueError(
             f"The target {name!r} holds text such as {tables.first_text(y)!r} where numbers are "
@@ -407,7 +413,7 @@ def _say_keeping(job: Job) -> None:
 
 
 def _layer_sizes(estimator: Any) -> list[int]:
-    outputs = estimator.target_.n_outputs
+    outputs = estimator._n_network_outputs(estimator.target_)
     return [estimator.columns_.n_features, *_settings(estimator).hidden_layer_sizes, outputs]
 
 

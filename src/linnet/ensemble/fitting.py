@@ -6,6 +6,7 @@ Letters: N rows, D inputs, K outputs, M members.
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -166,6 +167,13 @@ class EnsembleEstimator(NetworkEstimator):
         *,
         kept: Checkpoint | None = None,
     ) -> None:
+        if self.solver == "lm":
+            raise ValueError(
+                "solver='lm' (Levenberg-Marquardt) is for one network: write "
+                "MLPRegressor(solver='lm'). An ensemble's members are trained by solver='adamw', "
+                "'lbfgs' and the like."
+            )
+        deadline = None if self.max_time is None else time.monotonic() + self.max_time
         random_state = self.random_state
         seed = draw_seed(random_state) if kept is None else kept.seed_for(random_state)
         prepared = self._prepare(X, y, sample_weight, seed)
@@ -182,7 +190,8 @@ class EnsembleEstimator(NetworkEstimator):
                 checkpoint=kept,
                 done=bar.step,
             )
-        self._join(prepared, trained)
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        self._join(prepared, trained, left)
         self._say(prepared.lines)
 
     def _prepare(self, X: Any, y: Any, sample_weight: Any, seed: int) -> Prepared:

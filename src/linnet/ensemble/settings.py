@@ -52,7 +52,7 @@ class Settings:
 
     hidden_layer_sizes: tuple[int, ...] = (128, 128)
     activation: str = "silu"
-    n_frequencies: int = 8
+    n_frequencies: int = 2
     frequency_scale: float = 0.2
     initialization: str = "torch"
     dropout: float = 0.0
@@ -110,7 +110,7 @@ _MANY_ROWS = 10_000
 # Batches of 64 for so many rows; they grow as the square root of the rows.
 _ROWS_OF_64 = 1500
 # Of one or two inputs a function may have many waves, and rows enough to tell them from noise.
-_FEW_INPUTS, _SCALE_OF_FEW = 2, 0.5
+_FEW_INPUTS, _FREQUENCIES_OF_FEW, _SCALE_OF_FEW = 2, 8, 0.5
 # Numbers that a row is embedded to, at most: the first layer's time grows with them, and with many
 # inputs cosines find patterns in the noise.
 _MOST_EMBEDDED = 80
@@ -150,10 +150,13 @@ def choose(
         many = round(settings.max_iter * math.sqrt(_MANY_ROWS / max(n_rows, _MANY_ROWS)))
         settings = replace(settings, max_iter=max(1, few, many))
     if "n_frequencies" not in chosen:
-        # Classes of many inputs lie in regions that a network finds better without.
-        is_worth_it = n_inputs <= _FEW_INPUTS or not is_classes
-        most = _MOST_EMBEDDED // n_inputs - 1 if is_worth_it else 0
-        settings = replace(settings, n_frequencies=max(0, min(settings.n_frequencies, most)))
+        if n_inputs <= _FEW_INPUTS:
+            number = _FREQUENCIES_OF_FEW
+        elif is_classes:  # regions are found as well without, in less time
+            number = 0
+        else:
+            number = max(0, min(settings.n_frequencies, _MOST_EMBEDDED // n_inputs - 1))
+        settings = replace(settings, n_frequencies=number)
     if n_inputs <= _FEW_INPUTS and "frequency_scale" not in chosen:
         settings = replace(settings, frequency_scale=_SCALE_OF_FEW)
     return settings

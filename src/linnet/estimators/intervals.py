@@ -5,7 +5,7 @@ Letters: N rows, K outputs, Q levels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -21,6 +21,7 @@ class Intervals:
 
     target_: RegressionTarget
     error_bars_: ErrorBars
+    _counts: Callable[[], bool]  # whether y holds counts, 0 or more
 
     def _scaled_errors(self, X: Any) -> tuple[np.ndarray, torch.Tensor]:
         """Return predictions (N,) or (N, K), and the local scale of errors (N, K)."""
@@ -101,9 +102,15 @@ class Intervals:
         NotFittedError
             Before `fit`.
         ValueError
-            If a level is not between 0 and 1, or X does not have the columns of the fit.
+            If there is no level, or one is not between 0 and 1, or X does not have the columns of
+            the fit.
         """
         levels = list(np.atleast_1d(np.asarray(quantiles, dtype=object)))
+        if not levels:
+            raise ValueError(
+                "quantiles is empty: give levels between 0 and 1, such as "
+                "quantiles=(0.05, 0.5, 0.95)."
+            )
         for level in levels:
             _check_level("quantiles", level, (0.05, 0.5, 0.95))
         return self._quantiles(X, [float(level) for level in levels])
@@ -112,7 +119,8 @@ class Intervals:
         predicted, sigma = self._scaled_errors(X)
         errors = [self._in_units(sigma * self.error_bars_.quantile(level)) for level in levels]
         with np.errstate(over="ignore"):
-            return bounded(np.stack([predicted + error for error in errors], axis=-1))
+            found = bounded(np.stack([predicted + error for error in errors], axis=-1))
+        return np.maximum(found, 0.0) if self._counts() else found
 
     def _in_units(self, errors: torch.Tensor) -> np.ndarray:
         """Return standardised errors (N, K) in the units and the shape of y."""

@@ -261,7 +261,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
             group["weight_decay"] = alpha / beta * 2 / n
 
     def _parameters(self) -> list[torch.Tensor]:
-        return [p for group in self.param_groups for p in group["params"]]
+        return [p for group in self.param_groups for p in group["params"] if p.requires_grad]
 
     def _decays(self) -> np.ndarray:
         """Return the strength of the penalty on each number, (P,)."""
@@ -270,6 +270,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
                 np.full(p.numel(), group["weight_decay"] * (p.ndim > 1 or group["bayesian"]))
                 for group in self.param_groups
                 for p in group["params"]
+                if p.requires_grad
             ]
         )
 
