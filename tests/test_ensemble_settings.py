@@ -36,7 +36,7 @@ def rates(module, optimizer):
 
 def test_each_layer_has_a_rate_of_its_own_and_only_weights_decay():
     found = rates(*member(hidden_layer_sizes=(32,), learning_rate_init=0.01, alpha=0.1))
-    first = (128 / 54) ** 0.5  # 6 inputs and 8 cosines of each
+    first = (128 / 18) ** 0.5  # 6 inputs and 2 cosines of each
     assert found == {
         "0.weight": (0.04, 0.0),
         "1.frequencies": (0.005, 0.0),

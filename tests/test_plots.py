@@ -37,6 +37,7 @@ PAIRED = (ParityDisplay, ResidualDisplay, ErrorHistogramDisplay)
 
 @pytest.fixture(autouse=True)
 def no_figure_is_left_behind():
+    plt.close("all")  # of docstrings' examples, if these ran before in this process
     yield
     leaked = plt.get_fignums()
     plt.close("all")
