@@ -316,6 +316,17 @@ NO_NUMPY = (
             "cut.csv.gz is damaged or not compressed by gzip, though it is called so: compress it "
             "anew, or take .gz off its name.",
         ),
+        (
+            "both.csv.gz",  # neither whole nor in UTF-8
+            _gzipped(b"a,b\n" + b"1,x\n" * 100_000 + b"2,caf\xe9\n")[:-4],
+            "both.csv.gz is damaged or not compressed by gzip, though it is called so: compress it "
+            "anew, or take .gz off its name.",
+        ),
+        (
+            "blank.csv",
+            ",\n,\n",
+            "blank.csv has no names of columns: write them into its first line.",
+        ),
         ("t.npy", "hello", f"t.npy {NO_NUMPY}"),
         ("t.npy", pickle.dumps([1]), f"t.npy {NO_NUMPY}"),
         ("t.npz", "PK\x03\x04 no archive", f"t.npz {NO_NUMPY}"),
