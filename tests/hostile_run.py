@@ -32,6 +32,7 @@ SOURCE = str(Path(linnet.__file__).parent)
 # beyond four times the file's size.
 MOST_SECONDS, BYTES_PER_SECOND = 2.0, 5e6
 MOST_BYTES = 64 * 2**20
+GIVEN_UP_AFTER = 20.0  # seconds of processor time
 
 
 @dataclass
@@ -102,11 +103,11 @@ def examine(kind: Kind, path: Path) -> str:
     before = _resident(peak=True)
     started = time.process_time()
     told = "read"
-    with _memory_limited_to(room), warnings.catch_warnings():
+    with _memory_limited_to(room), _time_limited(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             kind.read(path)
-        except Exception as fault:
+        except (Exception, GivenUp) as fault:
             told = _judged(fault, kind.asks_for_any)
     took, grown = time.process_time() - started, _resident() - before
     if took > most_seconds:
@@ -116,7 +117,31 @@ def examine(kind: Kind, path: Path) -> str:
     return told
 
 
-def _judged(fault: Exception, asks_for_any: bool) -> str:
+class GivenUp(BaseException):
+    """A reader has taken much too long."""
+
+
+@contextlib.contextmanager
+def _time_limited() -> Iterator[None]:
+    """End what goes on and on; where that is no Python, end the process, which tells where."""
+
+    def give_up(*_: object) -> None:
+        raise GivenUp
+
+    before = signal.signal(signal.SIGPROF, give_up)
+    faulthandler.register(signal.SIGALRM, chain=True)
+    signal.setitimer(signal.ITIMER_PROF, GIVEN_UP_AFTER)
+    signal.alarm(600)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.alarm(0)
+        faulthandler.unregister(signal.SIGALRM)
+        signal.signal(signal.SIGPROF, before)
+
+
+def _judged(fault: BaseException, asks_for_any: bool) -> str:
     """Return "refused" for an error that a line of linnet raises, else where it comes from."""
     frames = traceback.extract_tb(fault.__traceback__)
     last = frames[-1]
@@ -171,22 +196,17 @@ def run(
                 path.write_bytes(seed)
                 kind.read(path)
                 path.unlink()
-    # A reader that hangs ends the process, after it has told where.
-    faulthandler.register(signal.SIGALRM, chain=True)
     for number in numbers:
         content, suffix = content_of(kind, name, number)
         path = folder / f"case{suffix}"
         path.write_bytes(content)
-        signal.alarm(120)
         end = examine(kind, path)
-        signal.alarm(0)
         ends[end if end in ("read", "refused") else "fault"] += 1
         if end not in ("read", "refused"):
             faults.append(f"{name} {number}: {end}")
             say(faults[-1])
         if number % 5000 == 4999:
             say(f"{name}: {dict(ends)} after {time.process_time():.0f} s")
-    faulthandler.unregister(signal.SIGALRM)
     return ends, faults
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from linnet.solvers.residuals import ModuleResiduals, SquaredResiduals
 # Parameters from which on J'J (P, P) takes more than 200 MB, and a step some seconds.
 MOST_PARAMETERS = 5000
 _LEAST_MU = 1e-20
+_MOST_TRIALS = 1000  # of one step: with a mu_inc of nearly 1 there would be no end of them
 _BEND = 0.1  # of a step, over which the bend of the residuals is measured
 
 
@@ -127,7 +128,14 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         ----------
         state_dict : dict
             What `state_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            If a number in it is out of its range.
         """
+        for group in state_dict["param_groups"]:
+            _check({name: group[name] for name in _RANGES})
         super().load_state_dict(state_dict)
         # torch gives what it loads the type of the parameters.
         numbers = [number for group in state_dict["param_groups"] for number in group["params"]]
@@ -195,7 +203,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         self.converged, self.reason, self.criterion = False, "", None
         before = loss + decay @ w**2 / 2
         system, mu, n_refused = _Damped(A), group["mu"], 0
-        while mu <= group["mu_max"]:
+        while mu <= group["mu_max"] and n_refused < _MOST_TRIALS:
             if system.factorise(mu):
                 d = system.solve(-b)
                 promised = mu * float(d @ d) - float(b @ d)
@@ -342,19 +350,24 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+# Of each knob, in words and as a test.
+_RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "mu": ("above 0", lambda x: x > 0),
+    "mu_dec": ("between 0 and 1, or None", lambda x: x is None or 0 < x < 1),
+    "mu_inc": ("above 1, or None", lambda x: x is None or x > 1),
+    "mu_max": ("above 0", lambda x: x > 0),
+    "min_grad": ("0 or more", lambda x: x >= 0),
+    "goal": ("0 or more", lambda x: x >= 0),
+    "weight_decay": ("0 or more", lambda x: x >= 0),
+}
+
+
 def _check(knobs: dict[str, Any]) -> None:
     """Raise one error that names every knob out of its range."""
-    allowed = {
-        "mu": ("above 0", lambda x: x > 0),
-        "mu_dec": ("between 0 and 1, or None", lambda x: x is None or 0 < x < 1),
-        "mu_inc": ("above 1, or None", lambda x: x is None or x > 1),
-        "mu_max": ("above 0", lambda x: x > 0),
-        "min_grad": ("0 or more", lambda x: x >= 0),
-        "goal": ("0 or more", lambda x: x >= 0),
-        "weight_decay": ("0 or more", lambda x: x >= 0),
-    }
     wrong = [
-        f"{k}={v!r} has to be {allowed[k][0]}" for k, v in knobs.items() if not allowed[k][1](v)
+        f"{name}={value!r} has to be {_RANGES[name][0]}"
+        for name, value in knobs.items()
+        if not _RANGES[name][1](value)
     ]
     if wrong:
         raise ValueError("; ".join(wrong) + ".")

@@ -116,7 +116,7 @@ def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray 
 def _read_array(file: IO[bytes], n_bytes: int) -> np.ndarray:
     """Read one array of a file of so many bytes; sizes are compared before they take memory."""
     version = np.lib.format.read_magic(file)
-    # How many bytes tell the header's length; version 3 differs from 2 in the letters of names only.
+    # Bytes of the header's length; version 3 differs from 2 in the letters of names only.
     n_told = {(1, 0): 2, (2, 0): 4, (3, 0): 4}[version]
     n_header = int.from_bytes(file.read(n_told), "little")
     if n_header > n_bytes:
