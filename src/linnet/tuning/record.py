@@ -165,10 +165,11 @@ class TuningRecord:
         tried = f"{n} candidates of {self.n_candidates}"
         if self.best_index == 0:
             return f"Of {tried} none was better than the defaults beyond chance: they are kept."
-        gain = self.best.gain / self.candidates[0].loss
+        gain, loss = self.best.gain, self.candidates[0].loss
+        lower = f"{gain / loss:.1%}" if loss > 0 else f"{gain:.4g}"  # a log-likelihood may be 0
         return (
             f"Of {tried} number {self.best_index + 1} was best: on the same rows held out its loss "
-            f"is {gain:.1%} lower than that of the defaults."
+            f"is {lower} lower than that of the defaults."
         )
 
     def cv_results(self) -> dict[str, Any]:
