@@ -15,7 +15,7 @@ import linnet
 from linnet.data import read_rows
 from linnet.network import mlp
 from linnet.table import Columns
-from linnet.table.mapped import release
+from linnet.table.mapped import release, take
 
 in_linux = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="memory is read from Linux's /proc"
@@ -84,6 +84,15 @@ def test_pages_of_a_mapped_file_are_given_back_as_they_are_standardised(mapped):
     np.testing.assert_array_equal(inputs, columns.standardize(np.array(mapped)))
 
 
+@in_linux
+def test_rows_of_a_mapped_file_are_taken_without_the_file_in_memory(mapped):
+    rows = np.random.default_rng(0).permutation(len(mapped))[:300_000]
+    before = status("RssFile")
+    taken = take(mapped, rows)
+    assert status("RssFile") - before < 3.0
+    np.testing.assert_array_equal(taken, np.array(mapped)[rows])
+
+
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
 def test_what_was_written_to_a_mapped_file_is_not_lost(tmp_path, mode):
     np.save(tmp_path / "X.npy", np.zeros((5, 2)))
@@ -118,8 +127,9 @@ def fit(X, y):
     if how == "train":
         linnet.train(network(), X, y[:, None], epochs=2, batch_size=1024, engine="native")
     else:
-        scale = how == "standardised"
-        linnet.MLPRegressor((32,), batch_size=1024, max_iter=2, scale_X=scale).fit(X, y)
+        scale, held_out = how != "as they are", how == "held out"
+        settings = {"scale_X": scale, "early_stopping": held_out, "max_iter": 2}
+        linnet.MLPRegressor((32,), batch_size=1024, **settings).fit(X, y)
 
 few = np.random.default_rng(0).normal(size=(500, 20)).astype(np.float32)
 fit(few, few[:, 0])  # loads what is loaded at first use

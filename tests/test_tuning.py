@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import signal
@@ -204,6 +205,17 @@ def test_the_record_goes_through_json(found, tmp_path):
     again = TuningRecord.from_json(tmp_path / "search.json")
     assert again.best.params == record.best.params
     assert again.sentence == record.sentence
+
+
+def test_the_gain_over_a_loss_of_zero_is_told_as_it_is(found):
+    record = copy.deepcopy(found.record_)
+    for trial in record.candidates[0].trials:
+        trial.loss = 0.0
+    record.best_index, record.candidates[1].gain = 1, 0.25
+    assert record.sentence.endswith(
+        "number 2 was best: on the same rows held out its loss is 0.25 lower than that of the "
+        "defaults."
+    )
 
 
 def test_results_are_those_of_a_search_of_scikit_learn(found):
