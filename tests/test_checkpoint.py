@@ -106,9 +106,7 @@ def test_what_the_file_held_is_written_again_until_there_is_a_copy(tmp_path):
 # What differs -----------------------------------------------------------------------------------
 
 
-def refused(tmp_path, **changed):
-    path = tmp_path / "training"
-    fit(2, checkpoint=path)
+def refused(path, **changed):
     before = path.read_bytes()
     with pytest.raises(ValueError) as caught:
         fit(4, **{"checkpoint": path, "resume": True, **changed})
@@ -120,20 +118,112 @@ def refused(tmp_path, **changed):
     return told[len(start) : -len(end)]
 
 
-def test_what_differs_is_told(tmp_path):
+class Power(nn.Module):
+    def __init__(self, exponent=1, names=("a",)):
+        super().__init__()
+        self.layer, self.exponent, self.names = nn.Linear(3, 1), exponent, names
+
+    def forward(self, x):
+        return self.layer(x) ** self.exponent
+
+
+def frozen(module):
+    module[-1].bias.requires_grad_(False)
+    return module
+
+
+def step(size):
+    return lambda o: torch.optim.lr_scheduler.StepLR(o, size)
+
+
+def wider():
+    return nn.Sequential(
+        nn.Linear(3, 16), nn.BatchNorm1d(16), nn.SiLU(), nn.Dropout(0.2), nn.Linear(16, 1)
+    )
+
+
+DIFFERENCES = {
+    "batch size": ({}, {"batch_size": 7}, "batch_size was 32, is 7"),
+    "seed": ({}, {"random_state": 1}, "random_state was 0, is 1"),
+    "loss": (
+        {},
+        {"loss": "absolute_error"},
+        "the loss was squared_error, is absolute_error",
+    ),
+    "optimizer": ({}, {"optimizer": "sgd"}, "the optimizer was Adam, is SGD"),
+    "setting of an optimizer": (
+        {},
+        {"optimizer": lambda p: torch.optim.Adam(p, lr=0.1, weight_decay=0.5)},
+        "initial_lr of the optimizer was 0.001, is 0.1; weight_decay of the optimizer was 0, is "
+        "0.5",
+    ),
+    "scheduler": (
+        {"scheduler": step(5)},
+        {"scheduler": step(1)},
+        "the scheduler was StepLR(step_size=5, gamma=0.1), is StepLR(step_size=1, gamma=0.1)",
+    ),
+    "schedulers within": (
+        {"scheduler": SCHEDULERS["chain"]},
+        {"scheduler": SCHEDULERS["milestones"]},
+        "the scheduler was SequentialLR(milestones=[4], LinearLR(start_factor=0.1, "
+        "end_factor=1.0, total_iters=4), CosineAnnealingLR(T_max=16, eta_min=0.0)), is "
+        "MultiStepLR(milestones=[3, 9, 15], gamma=0.1)",
+    ),
+    "module": ({}, {"module": nn.Linear(3, 1)}, "the module was Sequential, is Linear"),
+    "layer": (
+        {},
+        {"module": wider()},
+        "layer 3 of the module was Dropout(p=0.1, inplace=False), is Dropout(p=0.2, inplace=False)",
+    ),
+    "layers": (
+        {},
+        {"module": nn.Sequential(*list(network())[:2], nn.SiLU(), nn.Linear(16, 1))},
+        "layer 3 of the module was Dropout(p=0.1, inplace=False), is Linear(in_features=16, "
+        "out_features=1); tensor 3.weight of the module was absent, is (1, 16) float32; tensor "
+        "3.bias of the module was absent, is (1,) float32; layer 4 of the module was "
+        "Linear(in_features=16, out_features=1), is absent; tensor 4.weight of the module was "
+        "(1, 16) float32, is absent; tensor 4.bias of the module was (1,) float32, is absent",
+    ),
+    "frozen": (
+        {},
+        {"module": frozen(network())},
+        "tensor 4.bias of the module was (1,) float32, is (1,) float32 frozen",
+    ),
+    "attribute": (
+        {"module": Power()},
+        {"module": Power(2)},
+        "the whole of the module was Power(exponent=1, names=('a',)), is Power(exponent=2, "
+        "names=('a',))",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_what_differs_is_told(tmp_path, name):
+    begun, changed, told = DIFFERENCES[name]
     path = tmp_path / "training"
-    assert refused(tmp_path, batch_size=7) == "batch_size was 32, is 7"
-    path.unlink()
-    assert refused(tmp_path, random_state=1) == "random_state was 0, is 1"
-    path.unlink()
-    told = refused(tmp_path, optimizer="sgd", loss="absolute_error")
-    assert told.startswith("the optimizer was Adam [{") and "; the loss was squared_error" in told
-    path.unlink()
-    told = refused(tmp_path, sample_weight=np.r_[2.0, np.ones(299)])
-    assert told.startswith("the training rows was 300 rows")
-    path.unlink()
-    told = refused(tmp_path, module=nn.Sequential(nn.Linear(3, 1)))
-    assert told.startswith("the module was Sequential ")
+    fit(2, checkpoint=path, **begun)
+    assert refused(path, **changed) == told
+
+
+def test_which_rows_differ_is_told(tmp_path):
+    path = tmp_path / "training"
+    fit(2, checkpoint=path)
+    told = refused(path, sample_weight=np.r_[2.0, np.ones(299)])
+    start = "weights of the training rows was none, is (300,) float32 with digest "
+    assert told.startswith(start) and len(told) == len(start) + 12
+    told = refused(path, y_val=y[1:61])
+    assert told.startswith("targets of the validation rows was (60, 1) float32 with digest ")
+    assert refused(path, X_val=None, y_val=None) == "the validation rows was 60 rows, is none"
+
+
+def test_no_more_than_eight_differences_are_told(tmp_path):
+    path, sizes = tmp_path / "training", [3] * 11
+    fit(1, nn.Sequential(*[nn.Linear(3, 3) for _ in sizes], nn.Linear(3, 1)), checkpoint=path)
+    layers = [nn.Linear(3, 3, bias=False) for _ in sizes]
+    told = refused(path, module=nn.Sequential(*layers, nn.Linear(3, 1)))
+    assert told.startswith("tensor 0.bias of the module was (3,) float32, is absent; tensor 1.bias")
+    assert told.count(";") == 8 and told.endswith("; 3 more")
 
 
 def test_a_changed_version_is_told(tmp_path, monkeypatch):
@@ -167,6 +257,21 @@ def test_an_existing_file_is_an_error(tmp_path):
             {"checkpoint": "x", "checkpoint_every": -1},
             ValueError,
             "checkpoint_every=-1 has to be seconds, 0 or more.",
+        ),
+        (
+            {"checkpoint": ""},
+            ValueError,
+            "checkpoint='' names no file. Give the name of one, such as 'training.checkpoint'.",
+        ),
+        (
+            {"checkpoint": "a\0b"},
+            ValueError,
+            "'a\\x00b' holds a zero byte, which no name may. Give another name.",
+        ),
+        (
+            {"checkpoint": "x" * 300},
+            OSError,
+            f"The name {'x' * 300} is too long. Give a shorter one.",
         ),
         (
             {"resume": True},

@@ -7,33 +7,32 @@ is written beside its place, flushed and renamed, so that there is always one th
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 import threading
 import time
 import warnings
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from linnet.damaged_state import check_alike
-from linnet.history import History, Outcome
+from linnet.damaged_state import FAULTS
+from linnet.fingerprint import differences
+from linnet.history import Outcome
+from linnet.kept_state import Before, copy_of, describe, fill
 from linnet.model_format import CHECKPOINT, damaged, pack, unpack
-from linnet.plain_state import from_plain, to_plain
 from linnet.preflight import check_checkpoint, check_flags
 from linnet.printable import printable
 from linnet.randomness import draw_seed
-from linnet.training_state import TrainingState, Weights, copied, copy_weights
+from linnet.training_state import TrainingState, Weights, copy_weights
 from linnet.whole_file import check_writable, remove_parts, whole_file
 
 # Ctrl-C loses the epochs since the last copy in memory. Copies may take such a share of the time,
-# and writing as much again.
+# and writing as much again, unless the user has said how often.
 _SECONDS_BETWEEN_COPIES = 1.0
+_SECONDS_BETWEEN_WRITINGS = 30.0
 _SHARE_OF_TIME = 0.005
 # After these a training does not go on, whatever `epochs` says.
 _FINAL = (
@@ -58,8 +57,9 @@ class Checkpoint:
     ----------
     path : str or path
         The file.
-    every : float
-        Seconds between two writings, at least; more where they would take over 0.5 % of the time.
+    every : float or None
+        Seconds between two writings. None for 30, or more where they would take over 0.5 % of the
+        time.
     resume : bool
         Whether an existing file is gone on from; otherwise it is an error.
 
@@ -74,7 +74,7 @@ class Checkpoint:
         If the file exists and `resume` is False, or it cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str], every: float, *, resume: bool):
+    def __init__(self, path: str | os.PathLike[str], every: float | None, *, resume: bool):
         self.path = Path(path)
         if self.path.is_file() and not resume:
             raise FileExistsError(
@@ -82,7 +82,8 @@ class Checkpoint:
                 "choose another name."
             )
         check_writable(self.path, overwrite=True)
-        self.every = every
+        self.every = _SECONDS_BETWEEN_WRITINGS if every is None else float(every)
+        self.is_slowed = every is None
         self.also: dict[str, str] = {}
         self.next_writing = math.inf
         self._fingerprint: dict[str, str] = {}
@@ -97,7 +98,7 @@ class Checkpoint:
         """Return the seed to train with: where none is given, that of the file."""
         if random_state is None and self.path.exists():
             seed = _unpack(self.path)[0]["checkpoint_of"].get("random_state", "")
-            if seed.isdecimal():
+            if seed.isdecimal() and len(seed) <= 10 and int(seed) < 2**32:
                 return int(seed)
         return draw_seed(random_state)
 
@@ -121,11 +122,7 @@ class Checkpoint:
             return
         description, tensors = _unpack(self.path)
         kept = description["checkpoint_of"]
-        differing = [
-            f"{name} was {printable(kept.get(name))[:300]}, is {value}"
-            for name, value in fingerprint.items()
-            if kept.get(name) != value
-        ]
+        differing = differences(kept, fingerprint)
         if differing:
             raise ValueError(
                 f"{self.path} is the checkpoint of another training: {'; '.join(differing)}. Give "
@@ -176,12 +173,13 @@ class Checkpoint:
             except OSError as fault:
                 self._tell(str(fault.strerror))
             ended = time.monotonic()
-            self.next_writing = ended + max(self.every, (ended - started) / _SHARE_OF_TIME)
+            pause = (ended - started) / _SHARE_OF_TIME if self.is_slowed else 0.0
+            self.next_writing = ended + max(self.every, pause)
 
     def _content(self, copies: dict[int, tuple[Weights, TrainingState]]) -> bytes:
         described = dict(self._read)
         for number, (weights, state) in copies.items():
-            described[str(number)] = _describe(weights, state, f"{number}.")
+            described[str(number)] = describe(weights, state, f"{number}.")
         description = {
             "checkpoint_of": self._fingerprint,
             "trainings": {number: told for number, (told, _) in described.items()},
@@ -215,11 +213,17 @@ class CheckpointedTraining:
         Of the training.
     is_alone : bool
         Whether the file is of this training alone, and is written when it ends.
+
+    Attributes
+    ----------
+    before : Before or None
+        What there was before the file's values were taken, where it held this training.
     """
 
     def __init__(self, file: Checkpoint, number: int, *, is_alone: bool):
         self.file, self.number, self.is_alone = file, number, is_alone
         self._next_copy = 0.0
+        self.before: Before | None = None
 
     def go_on(self, state: TrainingState, module: nn.Module) -> Outcome | None:
         """Go on from the file, if it holds this training.
@@ -239,20 +243,23 @@ class CheckpointedTraining:
         Raises
         ------
         ValueError
-            If the file is damaged.
+            If the file is damaged; all is then as it was.
         TypeError
             If the optimizer or the scheduler keeps what is no plain data.
         """
         # What cannot be kept is told now, not after the first half minute.
-        pack(*_describe(copy_weights(module), _copy_of(state, None)))
+        pack(*describe(copy_weights(module), copy_of(state, None)))
         held = self.file.held(self.number)
         if held is None:
             return None
+        before = Before(state, module)
         try:
-            outcome = _fill(state, module, *held)
-        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as fault:
-            told = str(fault).splitlines()[0] if str(fault) else ""
+            outcome = fill(state, module, *held)
+        except FAULTS as fault:
+            before.restore(state, module)
+            told = printable(str(fault).splitlines()[0])[:300] if str(fault) else ""
             raise damaged(self.file.path, told, CHECKPOINT) from fault
+        self.before = before
         return outcome if outcome in _FINAL else None
 
     def after_epoch(self, state: TrainingState, module: nn.Module, outcome: Outcome | None) -> None:
@@ -262,9 +269,10 @@ class CheckpointedTraining:
         started = time.monotonic()
         if outcome is None and started < self._next_copy:
             return
-        self.file.keep(self.number, copy_weights(module), _copy_of(state, outcome))
+        self.file.keep(self.number, copy_weights(module), copy_of(state, outcome))
         took = time.monotonic() - started
-        self._next_copy = started + max(_SECONDS_BETWEEN_COPIES, took / _SHARE_OF_TIME)
+        pause = max(_SECONDS_BETWEEN_COPIES, took / _SHARE_OF_TIME)
+        self._next_copy = started + (pause if self.file.is_slowed else min(pause, self.file.every))
         if outcome is not None and self.is_alone:
             self.file.write()
         elif started >= self.file.next_writing:
@@ -282,7 +290,7 @@ def opened(checkpoint: Any, every: Any, *, resume: Any) -> Checkpoint | None:
     ----------
     checkpoint : str, path, Checkpoint or None
         One that is open already is given back.
-    every : float
+    every : float or None
         Seconds between two writings.
     resume : bool
         Whether an existing file is gone on from.
@@ -316,80 +324,3 @@ def _unpack(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     ):
         raise damaged(path, "it does not say what was trained", CHECKPOINT)
     return description, tensors
-
-
-def _copy_of(state: TrainingState, outcome: Outcome | None) -> TrainingState:
-    """Return a copy of what changes in a training; optimizer and scheduler as their state_dicts."""
-    history = state.history
-    assert history is not None and state.optimizer is not None and state.generator is not None
-    curves = {name: list(curve) for name, curve in history.curves.items()}
-    return TrainingState(
-        optimizer=copy.deepcopy(state.optimizer.state_dict()),  # pyright: ignore[reportArgumentType]
-        scheduler=None if state.scheduler is None else copy.deepcopy(state.scheduler.state_dict()),
-        generator=state.generator.get_state(),  # pyright: ignore[reportArgumentType]
-        history=replace(history, curves=curves, notes=list(history.notes), outcome=outcome),
-        best_loss=state.best_loss,
-        best_weights=None if state.best_weights is None else copied(state.best_weights),
-        stale_epochs=state.stale_epochs,
-        scores=list(state.scores),
-    )
-
-
-def _describe(
-    weights: Weights, state: TrainingState, prefix: str = ""
-) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Return a training as JSON data, and its tensors under names that begin with the prefix."""
-    assert state.history is not None
-    tensors: dict[str, torch.Tensor] = {}
-    description = {
-        "module": to_plain(weights, tensors, f"{prefix}module"),
-        "best_weights": to_plain(state.best_weights, tensors, f"{prefix}best"),
-        "optimizer": to_plain(state.optimizer, tensors, f"{prefix}optimizer"),
-        "scheduler": to_plain(state.scheduler, tensors, f"{prefix}scheduler"),
-        "generator": to_plain(state.generator, tensors, f"{prefix}generator"),
-        "scores": to_plain(state.scores, tensors, f"{prefix}scores"),
-        "history": state.history.to_dict(),
-        "best_loss": state.best_loss if math.isfinite(state.best_loss) else str(state.best_loss),
-        "stale_epochs": state.stale_epochs,
-    }
-    return description, tensors
-
-
-def _fill(
-    state: TrainingState,
-    module: nn.Module,
-    description: dict[str, Any],
-    tensors: dict[str, torch.Tensor],
-) -> Outcome | None:
-    """Put a file's values into a begun state and its module; return how the training ended."""
-    read = {
-        name: from_plain(description[name], tensors)
-        for name in ("module", "best_weights", "optimizer", "scheduler", "generator", "scores")
-    }
-    history = History.from_dict(description["history"])
-    generator = torch.Generator()
-    generator.set_state(read["generator"])
-    assert state.optimizer is not None
-    weights, own = module.state_dict(), state.optimizer.state_dict()
-    check_alike(read["module"], weights, "module")
-    check_alike(read["best_weights"], weights, "best_weights")
-    check_alike(read["optimizer"]["param_groups"], own["param_groups"], "optimizer")
-    if state.scheduler is not None:
-        check_alike(read["scheduler"], state.scheduler.state_dict(), "scheduler")
-    # All is read before anything is changed, but for what does not fit the module.
-    module.load_state_dict(read["module"])
-    state.optimizer.load_state_dict(read["optimizer"])
-    if state.scheduler is not None:
-        before = vars(state.scheduler)
-        kept = read["scheduler"]
-        for name, value in kept.items():
-            if isinstance(before.get(name), Counter):  # MultiStepLR's milestones
-                kept[name] = Counter(value)
-        state.scheduler.load_state_dict(kept)
-    outcome, history.outcome = history.outcome, None
-    state.generator, state.history = generator, history
-    state.best_loss = float(description["best_loss"])
-    state.best_weights = read["best_weights"]
-    state.stale_epochs = int(description["stale_epochs"])
-    state.scores = [float(score) for score in read["scores"]]
-    return outcome

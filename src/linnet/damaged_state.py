@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import traceback
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from linnet.history import History
+# What states of other kinds and values than they should be of end in.
+FAULTS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 def check_alike(value: Any, own: Any, name: str) -> None:
     """Raise unless a state is of the kind that it is to replace.
 
-    Dicts have at least the keys of their own, tensors the same shapes, and whatever else is of the
-    same kind; None stands for any.
+    Dicts have the same keys, for a file may not say what an object's attributes are called; tensors
+    have the same shapes and types; whatever else is of the same kind.
 
     Parameters
     ----------
@@ -39,18 +47,18 @@ def check_alike(value: Any, own: Any, name: str) -> None:
     Traceback (most recent call last):
     ValueError: optimizer.lr is of type str where a number is needed
     """
-    if value is None or own is None:
-        return
     kind = _kind(own)
-    if _kind(value) != kind:
-        raise ValueError(f"{name} is of type {type(value).__name__} where a {kind} is needed")
-    if isinstance(own, torch.Tensor) and value.shape != own.shape:
-        wanted = tuple(own.shape)
-        raise ValueError(f"{name} has the shape {tuple(value.shape)} where {wanted} is needed")
-    if isinstance(own, Mapping):
+    is_filled = own is None and _kind(value) not in ("dict", "list")  # with a number, say
+    if _kind(value) != kind and not is_filled:
+        raise ValueError(f"{name} is of type {type(value).__name__} where {_article(kind)} needed")
+    if isinstance(own, torch.Tensor):
+        for told, wanted in ((tuple(value.shape), tuple(own.shape)), (value.dtype, own.dtype)):
+            if told != wanted:
+                what = "shape" if isinstance(wanted, tuple) else "type"
+                raise ValueError(f"{name} has the {what} {told} where {wanted} is needed")
+    elif isinstance(own, Mapping):
+        check_keys(value, own, name)
         for key, item in own.items():
-            if key not in value:
-                raise ValueError(f"{name} has no {str(key)!r}")
             check_alike(value[key], item, f"{name}.{key}")
     elif isinstance(own, list | tuple):
         # Lists may have grown since.
@@ -58,31 +66,66 @@ def check_alike(value: Any, own: Any, name: str) -> None:
             check_alike(item, there, f"{name}.{i}")
 
 
-@contextmanager
-def first_epoch_tells(history: History, *, is_resumed: bool) -> Iterator[None]:
-    """Take what goes wrong in the first epoch of a resumed training for a fault of its checkpoint.
+def check_keys(value: Any, own: Mapping[Any, Any], name: str) -> None:
+    """Raise ValueError unless a value is a dict of the same keys."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} is of type {type(value).__name__} where a dict is needed")
+    for key in own:
+        if key not in value:
+            raise ValueError(f"{name} has no {str(key)!r}")
+    for key in value:
+        if key not in own:
+            raise ValueError(f"{name} has {str(key)!r}, which is not known")
 
-    What an optimizer keeps besides its settings is known to itself alone: its first step shows it.
 
-    Raises
-    ------
-    ValueError
-        Where it goes wrong.
-    """
-    n_before = history.n_epochs
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
-        if not is_resumed or history.n_epochs > n_before:
-            raise
-        told = str(e).splitlines()[0] if str(e) else ""
-        raise ValueError(
-            f"The training cannot go on from its checkpoint ({type(e).__name__}: {told}): what the "
-            "file holds of the optimizer is damaged. Begin anew, with another name for the file."
-        ) from e
+def check_weights(value: Any, own: Mapping[str, Any], name: str) -> None:
+    """Raise ValueError unless a file's weights fit a module; its extra state is its own affair."""
+    check_keys(value, own, name)
+    for key, item in own.items():
+        if isinstance(item, torch.Tensor):
+            check_alike(value[key], item, f"{name}.{key}")
+
+
+def check_optimizer_state(value: Any, optimizer: torch.optim.Optimizer) -> None:
+    """Raise ValueError unless a file's state has an optimizer's settings and parameters."""
+    own = optimizer.state_dict()
+    check_keys(value, own, "optimizer")
+    groups = own["param_groups"]
+    if _kind(value["param_groups"]) != "list" or len(value["param_groups"]) != len(groups):
+        raise ValueError(f"optimizer.param_groups is no list of {len(groups)}")
+    check_alike(value["param_groups"], groups, "optimizer.param_groups")
+    numbers = {number for group in groups for number in group["params"]}
+    for told, group in zip(value["param_groups"], groups, strict=True):
+        if told["params"] != group["params"]:
+            raise ValueError("optimizer.param_groups has other parameters")
+    check_keys(value["state"], dict.fromkeys(value["state"]), "optimizer.state")
+    if not all(key in numbers and isinstance(held, dict) for key, held in value["state"].items()):
+        raise ValueError("optimizer.state is not of its parameters")
+
+
+def check_scheduler_state(value: Any, scheduler: Any) -> None:
+    """Raise ValueError unless a file's state has a scheduler's attributes."""
+    own = scheduler.state_dict()
+    check_keys(value, own, "scheduler")
+    for key, item in own.items():
+        if item is not None:  # what is None yet may become anything
+            check_alike(value[key], item, f"scheduler.{key}")
+
+
+def is_raised_by(scheduler: Any, optimizer: Any, fault: BaseException) -> bool:
+    """Return whether an error came from a scheduler, or from rates that it left."""
+    if scheduler is None:
+        return False
+    frames = traceback.walk_tb(fault.__traceback__)
+    if any(frame.f_locals.get("self") is scheduler for frame, _ in frames):
+        return True
+    rates = [group["lr"] for group in optimizer.param_groups]
+    return not all(isinstance(rate, int | float | torch.Tensor) for rate in rates)
 
 
 def _kind(value: Any) -> str:
+    if value is None:
+        return "None"
     if isinstance(value, torch.Tensor):
         return "tensor"
     if isinstance(value, bool):
@@ -92,3 +135,7 @@ def _kind(value: Any) -> str:
     if isinstance(value, str):
         return "text"
     return "dict" if isinstance(value, Mapping) else "list"
+
+
+def _article(kind: str) -> str:
+    return "None is" if kind == "None" else f"a {kind} is"

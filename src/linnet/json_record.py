@@ -8,16 +8,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from linnet.whole_file import whole_file
+
 # What reading JSON may take beside three times its own size.
 _MOST_BYTES = 24_000_000
 _MOST_BYTES_OF_ANY_LETTERS = 8_000_000
 
 
 def write(record: dict[str, Any], path: str | os.PathLike[str] | None) -> str:
-    """Return a record as JSON text, and write it to `path` if one is given."""
+    """Return a record as JSON text, and write it to `path` if one is given.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; an earlier file stays as it was.
+    """
     text = json.dumps(record, indent=1, allow_nan=False)
-    if path is not None:
-        Path(path).write_text(text + "\n", encoding="utf-8")
+    if path is None:
+        return text
+    path = Path(path)
+    if path.exists() and not path.is_file():  # such as /dev/stdout
+        path.write_text(text + "\n", encoding="utf-8")
+        return text
+    with whole_file(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")
     return text
 
 

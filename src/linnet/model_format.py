@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -149,7 +150,7 @@ def _linnet_entry(path: Path, header: bytes, kind: Kind) -> str:
 
 def _description(path: Path, text: str, kind: Kind) -> dict[str, Any]:
     try:
-        description = json_record.parse(text, parse_constant=_refuse)
+        description = json_record.parse(text, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as fault:
         raise damaged(path, str(fault), kind) from fault
     if not isinstance(description, dict):
@@ -167,6 +168,13 @@ def _description(path: Path, text: str, kind: Kind) -> dict[str, Any]:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"it holds {constant}, which JSON does not know")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError("it holds a number beyond the greatest float")
+    return number
 
 
 def _digest(content: bytes, told: Any) -> str:

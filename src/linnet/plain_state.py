@@ -73,6 +73,8 @@ def from_plain(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     """
     if isinstance(value, list):
         return [from_plain(item, tensors) for item in value]
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError("it holds a whole number of more than 64 bits")
     if not isinstance(value, dict):
         return value
     ((kind, held),) = value.items()

@@ -92,14 +92,20 @@ def check_checkpoint(checkpoint: object, every: object, resume: bool) -> None:
     TypeError
         If `checkpoint` is no path.
     ValueError
-        If `every` is no number of seconds, or `resume` is asked for without a file.
+        If the name is empty, `every` is no number of seconds, or `resume` is asked for without a
+        file.
     """
     if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike):
         raise TypeError(
             f"checkpoint={checkpoint!r} is no path. Give the name of a file, such as "
             "'training.checkpoint'."
         )
-    if isinstance(every, bool) or not isinstance(every, int | float | np.number) or not every >= 0:
+    if checkpoint is not None and os.fspath(checkpoint) == "":
+        raise ValueError(
+            "checkpoint='' names no file. Give the name of one, such as 'training.checkpoint'."
+        )
+    is_number = isinstance(every, int | float | np.number) and not isinstance(every, bool)
+    if every is not None and not (is_number and every >= 0):
         raise ValueError(f"checkpoint_every={every!r} has to be seconds, 0 or more.")
     if resume and checkpoint is None:
         raise ValueError(

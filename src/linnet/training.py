@@ -22,7 +22,6 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from linnet import losses, solvers
 from linnet.checkpoint import Checkpoint, CheckpointedTraining, opened
-from linnet.damaged_state import first_epoch_tells
 from linnet.data import Rows, Stream, read_rows
 from linnet.engine import (
     ENGINES,
@@ -38,6 +37,7 @@ from linnet.engine.torch_engine import is_finite, seeded
 from linnet.fingerprint import describe, fingerprint
 from linnet.forks import is_forked
 from linnet.history import EpochResult, History, Outcome
+from linnet.kept_state import faults_of_file_told
 from linnet.preflight import (
     check_flags,
     check_last_batch,
@@ -88,7 +88,7 @@ def train(
     on_epoch: Callable[[History], object] | None = None,
     progress: bool = False,
     checkpoint: str | os.PathLike[str] | Checkpoint | CheckpointedTraining | None = None,
-    checkpoint_every: float = 30.0,
+    checkpoint_every: float | None = None,
     resume: bool = False,
     state: TrainingState | None = None,
 ) -> History:
@@ -155,8 +155,9 @@ def train(
     checkpoint : str, path or linnet.checkpoint.Checkpoint, optional
         File that keeps where the training stands, so that it can go on after a crash with the same
         result as without one. Ctrl-C and SIGTERM write it first. No file, by default.
-    checkpoint_every : float, default=30.0
-        Seconds between two writings, at least; more where they would take over 0.5 % of the time.
+    checkpoint_every : float, optional
+        Seconds between two writings, however long they take. By default 30, and more where they
+        would take over 0.5 % of the time.
     resume : bool, default=False
         Go on from the file `checkpoint` where it exists, up to `epochs` in all; without it an
         existing file is an error.
@@ -248,7 +249,7 @@ def train(
         engine_class, reason = choose(
             engine, module, function, state.optimizer, rows, target_device
         )
-    n_left, ended, is_resumed = epochs, None, False
+    n_left, ended = epochs, None
     if file is not None:
         settings = {
             "the loss": describe(function.function, function.name),
@@ -271,7 +272,6 @@ def train(
         assert state.history is not None
         history = state.history
         n_left = max(0, epochs - (history.n_epochs - n_before)) if ended is None else 0
-        is_resumed = history.n_epochs > n_before
     history.loss, history.n_rows, history.batch_size = function.name, len(rows), batch_size
     history.engine, history.engine_reason = engine_class.name, reason
     history.device, history.has_validation = str(target_device), validation is not None
@@ -287,7 +287,7 @@ def train(
         threads(n_threads),
         moved(modules, state.optimizer, target_device, home),
         _ended(module),
-        first_epoch_tells(history, is_resumed=is_resumed),
+        faults_of_file_told(state, module, None if kept is None else kept.before),
     ):
         worker = engine_class(
             module=module,

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import itertools
 import os
+import platform
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# A part that another computer writes on a shared disk is taken for given up after so many seconds.
+_LONGEST_WRITING = 3600.0
+# Of this process: its number may have been that of one that was killed before.
+_OWN = secrets.token_hex(4)
+_COUNT = itertools.count()
 
 
 def check_writable(path: Path, *, overwrite: bool) -> None:
@@ -20,8 +30,18 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
     FileExistsError
         If the file exists and `overwrite` is False.
     OSError
-        If the path is a folder or a device, or its folder is absent or cannot be written to.
+        If the path is a folder or a device, its name is too long, or its folder is absent or cannot
+        be written to.
+    ValueError
+        If the name holds a zero byte.
     """
+    if "\0" in str(path):
+        raise ValueError(f"{str(path)!r} holds a zero byte, which no name may. Give another name.")
+    try:
+        os.lstat(path)
+    except OSError as fault:
+        if fault.errno == errno.ENAMETOOLONG:
+            raise OSError(f"The name {path} is too long. Give a shorter one.") from fault
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder. Give the name of a file in it.")
     if path.exists() and not path.is_file():
@@ -30,7 +50,7 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
         raise FileExistsError(
             f"{path} already exists. Choose another name, or write overwrite=True to replace it."
         )
-    folder = path.parent
+    folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file, not a folder. Choose another place.")
     if not folder.exists():
@@ -67,12 +87,14 @@ def whole_file(path: Path) -> Iterator[Path]:
     'hello'
     """
     place = Path(os.path.realpath(path))  # a link is followed, not replaced
-    part = place.with_name(f"{_start_of_parts(place)}{secrets.token_hex(4)}.part")
+    beginning = f"{_start_of_parts(place)}{_computer()}"
+    part = place.with_name(f"{beginning}-{os.getpid()}-{_OWN}-{next(_COUNT)}.part")
     try:
         yield part
         with open(part, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(part, place)
+        _flush_folder(place.parent)
     except OSError as fault:
         reason = os.strerror(fault.errno) if fault.errno else str(fault)
         raise OSError(
@@ -84,11 +106,47 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def remove_parts(path: Path) -> None:
-    """Remove what a process that was killed while it wrote to the path has left beside it."""
+    """Remove what a process that was killed while it wrote to the path has left beside it.
+
+    What a living process is writing stays.
+    """
     place = Path(os.path.realpath(path))
     for part in place.parent.glob(f"{_start_of_parts(place)}*.part"):
         with contextlib.suppress(OSError):
-            part.unlink()
+            if not _is_written(part):
+                part.unlink()
+
+
+def _is_written(part: Path) -> bool:
+    """Whether a process is at work on a part, as far as can be told."""
+    _, computer, process, own, *_ = [*part.stem.split("-"), "", "", ""]
+    if computer != _computer() or not process.isdecimal():
+        return time.time() - part.stat().st_mtime < _LONGEST_WRITING
+    if int(process) == os.getpid():
+        return own == _OWN
+    if os.name == "nt":  # there a file that is open cannot be removed
+        return False
+    try:
+        os.kill(int(process), 0)  # sends nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _flush_folder(folder: Path) -> None:
+    """Have a new name on the disk, where the system can be asked for it."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _computer() -> str:
+    return hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()
 
 
 def _start_of_parts(place: Path) -> str:

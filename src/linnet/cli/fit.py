@@ -108,7 +108,7 @@ def fit(
         float | None, typer.Option(help="Seconds to train for.", show_default="no limit")
     ] = None,
     checkpoint: options.Checkpoint = None,
-    checkpoint_every: options.CheckpointEvery = 30.0,
+    checkpoint_every: options.CheckpointEvery = None,
     resume: options.Resume = False,
     seed: options.Seed = 0,
     device: options.Device = "auto",

@@ -72,7 +72,12 @@ Checkpoint = Annotated[
         show_default="none",
     ),
 ]
-CheckpointEvery = Annotated[float, typer.Option(help="Seconds between two writings of it.")]
+CheckpointEvery = Annotated[
+    float | None,
+    typer.Option(
+        help="Seconds between two writings of it.", show_default="30, more where they take long"
+    ),
+]
 Resume = Annotated[
     bool,
     typer.Option("--resume", help="Go on from the checkpoint, or begin where there is none."),

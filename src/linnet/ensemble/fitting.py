@@ -88,7 +88,7 @@ class EnsembleEstimator(NetworkEstimator):
         sample_weight: Any = None,
         *,
         checkpoint: str | os.PathLike[str] | None = None,
-        checkpoint_every: float = 30.0,
+        checkpoint_every: float | None = None,
         resume: bool = False,
         **others: Any,
     ):
@@ -109,9 +109,9 @@ class EnsembleEstimator(NetworkEstimator):
         checkpoint : str or path, optional
             File that keeps where all members stand, so that they can go on after a crash with the
             same result as without one. Ctrl-C and SIGTERM write it first. No file, by default.
-        checkpoint_every : float, default=30.0
-            Seconds between two writings, at least; more where they would take over 0.5 % of the
-            time.
+        checkpoint_every : float, optional
+            Seconds between two writings, however long they take. By default 30, and more where they
+            would take over 0.5 % of the time.
         resume : bool, default=False
             Go on from the file `checkpoint` where it exists; without it an existing file is an
             error. ``random_state=None`` takes the file's seed.

@@ -62,7 +62,7 @@ class OneNetwork(NetworkEstimator):
         y_val: Any = None,
         sample_weight_val: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
-        checkpoint_every: float = 30.0,
+        checkpoint_every: float | None = None,
         resume: bool = False,
     ):
         """Train on X and y.
@@ -82,9 +82,9 @@ class OneNetwork(NetworkEstimator):
         checkpoint : str or path, optional
             File that keeps where the training stands, so that it can go on after a crash with the
             same result as without one. Ctrl-C and SIGTERM write it first. No file, by default.
-        checkpoint_every : float, default=30.0
-            Seconds between two writings, at least; more where they would take over 0.5 % of the
-            time.
+        checkpoint_every : float, optional
+            Seconds between two writings, however long they take. By default 30, and more where they
+            would take over 0.5 % of the time.
         resume : bool, default=False
             Go on from the file `checkpoint` where it exists, up to `max_iter` epochs in all;
             without it an existing file is an error. ``random_state=None`` takes the file's seed.
@@ -224,7 +224,13 @@ class OneNetwork(NetworkEstimator):
             how = (state.optimizer, n_rows, batch_size)
             state.scheduler = make_schedule(self, solver, schedule, *how)
         if kept is not None:
-            kept.also = {"random_state": str(seed), **schedule_settings(self, solver, schedule)}
+            scales = {
+                name: str(value)
+                for name, value in self.get_params(deep=False).items()
+                if name in ("scale_X", "scale_y")
+            }
+            settings = schedule_settings(self, solver, schedule)
+            kept.also = {"random_state": str(seed), **settings, **scales}
         state.scores, encoded_val = [], None
         if held_out is not None:
             state.scores = list(self.validation_scores_ or []) if goes_on else []
