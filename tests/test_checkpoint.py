@@ -148,12 +148,12 @@ DIFFERENCES = {
     "loss": (
         {},
         {"loss": "absolute_error"},
-        "the loss was squared_error, is absolute_error",
+        "the loss was squared_error {'reduction': 'mean'}, is absolute_error {'reduction': 'mean'}",
     ),
     "optimizer": ({}, {"optimizer": "sgd"}, "the optimizer was Adam, is SGD"),
     "setting of an optimizer": (
         {},
-        {"optimizer": lambda p: torch.optim.Adam(p, lr=0.1, weight_decay=0.5)},
+        {"optimizer": lambda p: torch.optim.Adam(p, lr=0.1, weight_decay=0.5, fused=True)},
         "initial_lr of the optimizer was 0.001, is 0.1; weight_decay of the optimizer was 0, is "
         "0.5",
     ),

@@ -76,12 +76,12 @@ class Checkpoint:
 
     def __init__(self, path: str | os.PathLike[str], every: float | None, *, resume: bool):
         self.path = Path(path)
+        check_writable(self.path, overwrite=True)
         if self.path.is_file() and not resume:
             raise FileExistsError(
                 f"The checkpoint {path} already exists. Write resume=True to go on from it, or "
                 "choose another name."
             )
-        check_writable(self.path, overwrite=True)
         self.every = _SECONDS_BETWEEN_WRITINGS if every is None else float(every)
         self.is_slowed = every is None
         self.also: dict[str, str] = {}

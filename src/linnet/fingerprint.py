@@ -47,7 +47,7 @@ def fingerprint(
 
 
 def differences(kept: dict[str, str], present: dict[str, str]) -> list[str]:
-    """Return in words what differs, of two fingerprints.
+    r"""Return in words what differs, of two fingerprints.
 
     Parameters
     ----------
@@ -62,21 +62,22 @@ def differences(kept: dict[str, str], present: dict[str, str]) -> list[str]:
     >>> from linnet.fingerprint import differences
     >>> differences({"batch_size": "32"}, {"batch_size": "7"})
     ['batch_size was 32, is 7']
-    >>> differences({"the module": "Net\\nlayer 0: Tanh"}, {"the module": "Net\\nlayer 0: ReLU"})
+    >>> differences({"the module": "Net\nlayer 0: Tanh"}, {"the module": "Net\nlayer 0: ReLU"})
     ['layer 0 of the module was Tanh, is ReLU']
     """
     found = []
     for name, value in present.items():
-        (was, *lines), (now, *others) = kept.get(name, "not recorded").split("\n"), value.split("\n")
+        was, *was_lines = kept.get(name, "not recorded").split("\n")
+        now, *lines = value.split("\n")
         pairs = [(name, was, now)]
         if was == now:
-            was_there, is_there = _places(lines), _places(others)
+            was_at, at = _places(was_lines), _places(lines)
             pairs = [
-                (f"{place} of {name}", was_there.get(place, "absent"), is_there.get(place, "absent"))
-                for place in {**is_there, **was_there}
+                (f"{place} of {name}", was_at.get(place, "absent"), at.get(place, "absent"))
+                for place in at | was_at
             ]
         found += [
-            f"{printable(what)[:100]} was {printable(was)[:300]}, is {printable(now)[:300]}"
+            f"{printable(what[:100])} was {printable(was[:300])}, is {printable(now[:300])}"
             for what, was, now in pairs
             if was != now
         ]
