@@ -151,8 +151,8 @@ def test_what_differs_of_an_estimator_is_told(tmp_path):
     told = refused(clone(begun).set_params(**other), path)
     assert told == (
         "random_state was 0, is 1; weight_decay of group 0 of the optimizer was "
-        "1.0416666666666667e-06, is 8.333333333333333e-07; the training rows was 96 rows, is 120 rows; the validation rows "
-        "was 12 rows, is none; batch_size was 96, is 120"
+        "1.0416666666666667e-06, is 8.333333333333333e-07; the training rows was 96 rows, is 120 "
+        "rows; the validation rows was 12 rows, is none; batch_size was 96, is 120"
     )
     assert refused(clone(begun).set_params(max_iter=13), path) == "max_iter was 12, is 13"
     told = refused(clone(begun).set_params(learning_rate="constant"), path)
