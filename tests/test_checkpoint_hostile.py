@@ -189,6 +189,15 @@ def test_a_schedule_that_cannot_go_on_is_told(tmp_path, kind, engine, scheduler_
     assert refused(path, **options) == told_of(kind, fault)
 
 
+def test_a_schedule_without_phases_is_told(tmp_path):
+    path, scheduler = tmp_path / "training", SCHEDULES["OneCycleLR"][0]
+    fit(3, checkpoint=path, scheduler=scheduler)
+    rewrite(path, lambda t: into(t["scheduler"], "_schedule_phases", []))
+    told = refused(path, scheduler=scheduler)
+    assert told.endswith(told_of("OneCycleLR", "").partition("()")[2])
+    assert "(UnboundLocalError: " in told
+
+
 @pytest.mark.parametrize("engine", ["native", "torch"])
 def test_rates_that_are_no_numbers_are_the_schedulers_fault(tmp_path, engine):
     path = tmp_path / "training"

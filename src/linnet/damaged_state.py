@@ -11,8 +11,10 @@ import torch
 # What states of other kinds and values than they should be of end in.
 FAULTS = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     LookupError,
+    NameError,  # a loop over nothing, say
     RuntimeError,
     TypeError,
     ValueError,

@@ -84,7 +84,7 @@ def check_flags(**flags: object) -> None:
         raise ValueError("; ".join(wrong) + ".")
 
 
-def check_checkpoint(checkpoint: object, every: object, resume: bool) -> None:
+def check_checkpoint(checkpoint: object, every: Any, resume: bool) -> None:
     """Raise one error for what is wrong with where, and how often, a training is kept.
 
     Raises
