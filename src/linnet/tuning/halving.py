@@ -237,6 +237,11 @@ class Halving:
 
     # Judging --------------------------------------------------------------------------------
 
+    @property
+    def n_rivals(self) -> int:
+        """Among how many others a candidate is the best, whatever rung it is the best in."""
+        return len(self.standing[0]) - 1
+
     def _ranked(self, standing: list[int], n_folds: int) -> list[int]:
         """Return candidates by their mean loss on the first folds, the best first."""
 
@@ -256,6 +261,8 @@ class Halving:
             [default.row_losses[fold] for fold in folds],
             [other.row_losses[fold] for fold in folds],
             [np.ones(len(rows)) if weight is None else weight[rows] for rows in held_out],
+            held_out,
+            len(self.plan.seeds),
         )
 
     def _note_gains(self, standing: list[int], n_folds: int) -> None:
@@ -270,7 +277,7 @@ class Halving:
         ranked = self._ranked(standing, n_folds)
         kept = ranked[: math.ceil(len(ranked) / ETA)]
         if 0 in standing and 0 not in kept:
-            is_out = self.compare(kept[0], n_folds).is_better(len(standing) - 1)
+            is_out = self.compare(kept[0], n_folds).is_better(self.n_rivals)
             kept += [] if is_out else [0]
         for number in set(standing) - set(kept):
             self.entries[number].members.clear()
@@ -282,5 +289,5 @@ class Halving:
         self._note_gains(standing, n_folds)
         best = self._ranked(standing, n_folds)[0]
         if 0 in standing and best != 0:
-            best = best if self.compare(best, n_folds).is_better(len(standing) - 1) else 0
+            best = best if self.compare(best, n_folds).is_better(self.n_rivals) else 0
         return best
