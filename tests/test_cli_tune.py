@@ -8,6 +8,7 @@ import pytest
 from shell import concrete, linnet, write_rows
 
 from linnet import load
+from linnet.ensemble.members import Plan
 from linnet.tuning import TuningRecord
 
 # A search of a moment.
@@ -32,6 +33,7 @@ def test_a_search_writes_model_record_and_picture(folder):
     assert record.budget == 4.0 and record.seed == 0
     talk = ran.err.splitlines()
     assert f"{record.sentence} {record.outcome.sentence}" in talk
+    assert ran.err.count(record.sentence) == 1
     assert "Wrote m.tuning.json and m.tuning.png." in talk
     assert "Wrote m.linnet. Next:" in talk
     assert (folder / "m.tuning.png").read_bytes().startswith(b"\x89PNG")
@@ -48,6 +50,19 @@ def test_a_search_writes_model_record_and_picture(folder):
     (folder / "m.linnet").unlink()
     again = linnet("tune", "concrete.csv", "--target", "strength_mpa", "-o", "m.linnet", *QUICK)
     assert again.sentence.startswith("linnet: m.tuning.json already exists.")
+
+
+def test_ctrl_c_before_the_first_epoch_is_told_in_one_sentence(folder, monkeypatch):
+    def interrupted(self, number):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Plan, "_n_batch", interrupted)
+    ran = linnet("tune", "concrete.csv", "--target", "strength_mpa", *QUICK)
+    assert ran.code == 130
+    assert ran.err.splitlines()[-1] == (
+        "Interrupted before the first epoch was done: nothing is written."
+    )
+    assert [path.name for path in folder.iterdir()] == ["concrete.csv"]
 
 
 def test_json_is_one_document():

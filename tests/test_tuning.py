@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch.nn import Linear
 
 import linnet
+from linnet.ensemble.members import Plan
 from linnet.plots import TuningDisplay, save_figure
 from linnet.tuning import Candidate, Trial, TuningOutcome, TuningRecord
 from linnet.tuning import halving as halving_room
@@ -422,6 +423,39 @@ def test_ctrl_c_gives_the_best_so_far(n_threads, monkeypatch):
     assert torch.get_num_threads() == n_of_torch
 
 
+def test_ctrl_c_in_the_first_epochs_gives_the_defaults_as_far_as_they_are(monkeypatch):
+    train = Plan.train
+
+    def interrupted(self, number, state, **how):
+        def on_epoch(history):
+            if history.n_epochs == 2:
+                raise KeyboardInterrupt
+
+        return train(self, number, state, **{**how, "on_epoch": on_epoch})
+
+    monkeypatch.setattr(Plan, "train", interrupted)
+    X, y = plane()
+    with pytest.warns(ConvergenceWarning) as told:
+        found = linnet.tune(X, y, **{**QUICK, "budget": 100.0})
+    assert [str(warning.message) for warning in told] == [TuningOutcome.INTERRUPTED.sentence]
+    assert found.record_.sentence == "Nothing but the defaults was tried."
+    assert [trial.finished for trial in found.record_.best.trials] == [False]
+    assert len(found.best_estimator_.module_.members) == 1
+    assert found.best_estimator_.histories_[0].n_epochs == 2
+    assert np.isfinite(found.predict(X)).all()
+    TuningDisplay.from_tuning(found, draw=False)
+    assert TuningRecord.from_json(found.record_.to_json()).sentence == found.record_.sentence
+
+
+def test_ctrl_c_before_the_first_epoch_leaves_nothing(monkeypatch):
+    def interrupted(self, number):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Plan, "_n_batch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        linnet.tune(*plane(), **{**QUICK, "budget": 100.0})
+
+
 def test_ctrl_c_after_the_first_rung_gives_its_winner(monkeypatch):
     X, y = waves()
     train_rung, calls = Halving._train_rung, []
@@ -542,6 +576,44 @@ def test_what_cannot_be_searched_is_told(arguments, sentence):
         assert str(told.value).startswith("EnsembleRegressor has no parameter 'hiden'")
     else:
         assert str(told.value) == sentence
+
+
+def test_a_record_says_what_was_found():
+    def record(losses, gain=math.nan, outcome=TuningOutcome.ALL_TRIED):
+        trials = [[Trial(0, loss, 10.0, [loss], 0.0, 1.0, True)] for loss in losses]
+        candidates = [Candidate({}, found) for found in trials]
+        candidates[-1].gain = gain
+        return TuningRecord(
+            candidates=candidates, n_candidates=3, best_index=len(losses) - 1, outcome=outcome
+        )
+
+    best = "Of 2 candidates of 3 number 2 was best"
+    than = "than that of the defaults."
+    assert record([0.5, 0.4], 0.1).sentence == (
+        f"{best}: on the same rows held out its loss is 20.0% lower {than}"
+    )
+    # A loss of Poisson's may be 0 and below.
+    for loss in (0.0, -1.0):
+        assert record([loss, loss - 0.5], 0.5).sentence == (
+            f"{best}: on the same rows held out its loss is lower by 0.5 {than}"
+        )
+    assert record([math.inf, 1.0], math.inf).sentence == (
+        f"{best}: the loss of the defaults became infinite."
+    )
+    assert record([1.0, 0.5]).sentence == f"{best}."
+    assert record([1.0]).sentence == "No other settings than the defaults were to be tried."
+    assert record([1.0], outcome=TuningOutcome.TIME_UP).sentence == (
+        "There was time for the defaults alone."
+    )
+
+
+def test_settings_that_are_all_those_of_the_defaults_are_told():
+    found = linnet.tune(*plane(), param_distributions={"dropout": [0.0]}, **QUICK)
+    record = found.record_
+    assert record.notes == ["No settings to be searched differ from the defaults."]
+    assert record.sentence == "No other settings than the defaults were to be tried."
+    assert record.outcome is TuningOutcome.ALL_TRIED
+    assert len(found.best_estimator_.module_.members) == 4
 
 
 def test_an_empty_display_is_told():

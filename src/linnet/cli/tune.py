@@ -125,7 +125,7 @@ def tune(
     print_table(["setting", "best"], rows, to_stderr=True)
     say(f"{record.sentence} {record.outcome.sentence}")
     say(f"Wrote {record_path} and {picture_path}.")
-    say_end(document, file)
+    say_end(document, file, but=record.sentence)
     if result.interrupted:
         raise typer.Exit(130)
 

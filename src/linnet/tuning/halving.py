@@ -206,7 +206,12 @@ class Halving:
         if math.isfinite(ends_at):
             how["max_time"] = max(0.0, ends_at - started)
         member = replace(self.plan, settings=entry.settings).train(fold, state, **how)
-        history = member.history
+        self.note(number, fold, member, started)
+        return member.history.outcome
+
+    def note(self, number: int, fold: int, member: Member, started: float) -> None:
+        """Keep what a training of a candidate has given."""
+        entry, history = self.entries[number], member.history
         finished = history.outcome not in (Outcome.TIME_UP, Outcome.INTERRUPTED)
         losses, weight = self._row_losses(member)
         trial = Trial(
@@ -223,9 +228,9 @@ class Halving:
         if finished:
             entry.row_losses[fold] = losses
         self.cut_off |= history.outcome is Outcome.TIME_UP
+        self.interrupted |= history.outcome is Outcome.INTERRUPTED
         # A list grows in one step, whatever other threads do.
         entry.candidate.trials.append(trial)
-        return history.outcome
 
     def _row_losses(self, member: Member) -> tuple[np.ndarray, np.ndarray]:
         """Return loss and weight of each row that a member was not trained on."""
