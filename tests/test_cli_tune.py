@@ -7,7 +7,7 @@ import json
 import pytest
 from shell import concrete, linnet, write_rows
 
-from linnet import load
+from linnet import Outcome, load
 from linnet.ensemble.members import Plan
 from linnet.tuning import TuningRecord
 
@@ -75,6 +75,21 @@ def test_json_is_one_document():
     assert document["search_sentence"] == record.sentence
     assert document["n_candidates"] == len(record.candidates)
     assert json.loads(json.dumps(record.best.params)) == document["best_params"]
+
+
+def test_time_that_is_up_is_the_budget(monkeypatch):
+    plan_train = Plan.train
+
+    def slow(self, number, state, **how):
+        member = plan_train(self, number, state, **how)
+        if how.get("on_epoch") is None:
+            member.history.outcome = Outcome.TIME_UP
+        return member
+
+    monkeypatch.setattr(Plan, "train", slow)
+    ran = linnet("tune", "concrete.csv", "--target", "strength_mpa", *QUICK)
+    assert "The budget of the search was used up." in ran.err
+    assert "--max-time" not in ran.err
 
 
 @pytest.mark.parametrize(

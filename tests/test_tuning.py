@@ -442,6 +442,8 @@ def test_ctrl_c_in_the_first_epochs_gives_the_defaults_as_far_as_they_are(monkey
     assert [trial.finished for trial in found.record_.best.trials] == [False]
     assert len(found.best_estimator_.module_.members) == 1
     assert found.best_estimator_.histories_[0].n_epochs == 2
+    first_note = found.best_estimator_.history_.notes[0]
+    assert first_note.startswith("Found by a search: 1 member with ")
     assert np.isfinite(found.predict(X)).all()
     TuningDisplay.from_tuning(found, draw=False)
     assert TuningRecord.from_json(found.record_.to_json()).sentence == found.record_.sentence

@@ -112,6 +112,9 @@ def tune(
     document = describe_fit(result, time.perf_counter() - started)
     document |= {
         "command": "tune",
+        "outcome_sentence": document["outcome_sentence"].replace(
+            "time given by max_time", "budget of the search"
+        ),
         "search_outcome": record.outcome.value,
         "search_sentence": record.sentence,
         "search_seconds": record.seconds,

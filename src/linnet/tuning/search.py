@@ -343,8 +343,9 @@ class _Search:
             base._join(prepared, members, max(0.0, left) if math.isfinite(left) else None)
         if base.history_.outcome is Outcome.INTERRUPTED:
             record.outcome = TuningOutcome.INTERRUPTED
+        n = len(members)
         base.history_.notes = [
-            f"Found by a search: {len(members)} members with {entry.settings.sentence}.",
+            f"Found by a search: {n} member{'s' * (n > 1)} with {entry.settings.sentence}.",
             record.sentence,
             *record.notes,
             *prepared.lines,
