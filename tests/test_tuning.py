@@ -177,7 +177,9 @@ def test_the_record_adds_up(found):
     assert len(record.standing[0]) == len(record.candidates) == 4
     assert record.folds == rungs(4)[: len(record.folds)] == [1, 2, 4][: len(record.folds)]
     for earlier, later in zip(record.standing, record.standing[1:], strict=False):
-        assert set(later) < set(earlier)
+        assert set(later) <= set(earlier)
+        # The best third goes on, and the defaults.
+        assert len(set(later) - {0}) <= math.ceil(len(earlier) / 3)
     for number, candidate in enumerate(record.candidates):
         n_done = max(
             folds
