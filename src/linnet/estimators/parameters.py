@@ -25,34 +25,42 @@ from linnet.network import ACTIVATIONS, INITIALIZATIONS
 from linnet.solvers import SOLVERS
 from linnet.spelling import check_choice, did_you_mean
 
-_POSITIVE = Interval(Real, 0, np.inf, closed="neither")
-_FRACTION = Interval(Real, 0, 1, closed="left")
+
+class _Number(Interval):
+    """An interval of numbers. Python takes True for 1, but who writes it means something else."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        return not isinstance(val, bool | np.bool_) and super().is_satisfied_by(val)
+
+
+_POSITIVE = _Number(Real, 0, np.inf, closed="neither")
+_FRACTION = _Number(Real, 0, 1, closed="left")
 
 # scikit-learn's table of legal values, for what scikit-learn's MLP has and what linnet adds.
 # `loss`, `device`, `hidden_layer_sizes` and `module` have checks of their own.
 CONSTRAINTS: dict[str, list] = {
-    "n_members": [Interval(Integral, 1, 1000, closed="both")],
+    "n_members": [_Number(Integral, 1, 1000, closed="both")],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "output_activation": [StrOptions(set(ACTIVATIONS))],
     "initialization": [StrOptions(set(INITIALIZATIONS))],
     "dropout": [_FRACTION],
-    "n_frequencies": [Interval(Integral, 0, 1000, closed="both")],
+    "n_frequencies": [_Number(Integral, 0, 1000, closed="both")],
     "frequency_scale": [_POSITIVE],
-    "quantile": [Interval(Real, 0, 1, closed="neither")],
+    "quantile": [_Number(Real, 0, 1, closed="neither")],
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "solver": [StrOptions({*SOLVERS, "auto"}), callable],
-    "alpha": [Interval(Real, 0, np.inf, closed="left")],
-    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "alpha": [_Number(Real, 0, np.inf, closed="left")],
+    "batch_size": [StrOptions({"auto"}), _Number(Integral, 1, None, closed="left")],
     "learning_rate": [StrOptions(set(SCHEDULES))],
     "learning_rate_init": [_POSITIVE],
-    "power_t": [Interval(Real, 0, np.inf, closed="left")],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "power_t": [_Number(Real, 0, np.inf, closed="left")],
+    "max_iter": [_Number(Integral, 1, None, closed="left")],
     "shuffle": ["boolean"],
     "random_state": ["random_state", np.random.Generator],
-    "tol": [Interval(Real, 0, None, closed="left")],
+    "tol": [_Number(Real, 0, None, closed="left")],
     "verbose": ["verbose"],
     "warm_start": ["boolean"],
-    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "momentum": [_Number(Real, 0, 1, closed="both")],
     "nesterovs_momentum": ["boolean"],
     "early_stopping": ["boolean"],
     "validation_fraction": [_FRACTION],
@@ -60,16 +68,29 @@ CONSTRAINTS: dict[str, list] = {
     "beta_1": [_FRACTION],
     "beta_2": [_FRACTION],
     "epsilon": [_POSITIVE],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+    "n_iter_no_change": [_Number(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
     "scale_X": ["boolean", StrOptions({"minmax"})],
     "scale_y": ["boolean", StrOptions({"minmax"})],
     "column_types": [dict, None],
     "dtype": [StrOptions({"float32", "float64"})],
     "clip_grad_norm": [_POSITIVE, None],
-    "max_time": [Interval(Real, 0, None, closed="left"), None],
+    "max_time": [_Number(Real, 0, None, closed="left"), None],
     "engine": [StrOptions(set(ENGINES))],
     # Each takes memory for its stack; far more of them than that and the process dies.
-    "n_threads": [Interval(Integral, 1, 1024, closed="both"), None],
+    "n_threads": [_Number(Integral, 1, 1024, closed="both"), None],
+}
+
+# A value of each parameter whose default is no number; the shell has no word for "auto".
+_EXAMPLES = {
+    "alpha": 0.01,
+    "clip_grad_norm": 1.0,
+    "dropout": 0.1,
+    "frequency_scale": 0.2,
+    "learning_rate_init": 0.01,
+    "max_iter": 200,
+    "max_time": 60,
+    "n_frequencies": 2,
+    "n_threads": 2,
 }
 
 # What people write who come from elsewhere, and what it is called here.
@@ -197,7 +218,20 @@ def _check_parameter(estimator: Any, name: str, value: Any) -> None:
         words = [c for c in constraints if isinstance(c, StrOptions)]
         if isinstance(value, str) and words:
             check_choice(name, value, sorted(words[0].options))
+        _check_range(estimator, name, value)
+
+
+def _check_range(estimator: Any, name: str, value: Any) -> None:
+    """Raise scikit-learn's error for a value out of its range, with a value that is in it."""
+    constraints = CONSTRAINTS[name]
+    try:
         validate_parameter_constraints({name: constraints}, {name: value}, type(estimator).__name__)
+    except InvalidParameterError as fault:
+        if not any(isinstance(constraint, _Number) for constraint in constraints):
+            raise
+        default = inspect.signature(type(estimator)).parameters[name].default
+        example = _EXAMPLES.get(name, default)
+        raise InvalidParameterError(f"{fault} Write {name}={example!r}, for example.") from None
 
 
 def _check_loss(value: Any, allowed: tuple[str, ...]) -> None:
