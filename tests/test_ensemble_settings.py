@@ -87,6 +87,7 @@ def test_what_takes_all_rows_has_no_batches():
         "2 cosines of each input, hidden layers 128,128, silu; lbfgs, all rows at once, at most 30 "
         "epochs"
     )
+    assert choose(1_000, 8, 1, n_frequencies=1).sentence.startswith("1 cosine of each input, ")
 
 
 def test_classes_are_learnt_at_a_lower_rate_unless_it_is_given():

@@ -76,7 +76,8 @@ class Settings:
     def sentence(self) -> str:
         """What was chosen, for the history."""
         hidden = ",".join(map(str, self.hidden_layer_sizes)) or "none"
-        waves = f"{self.n_frequencies} cosines of each input, " if self.n_frequencies else ""
+        plural = "s" * (self.n_frequencies != 1)
+        waves = f"{self.n_frequencies} cosine{plural} of each input, " if self.n_frequencies else ""
         takes_all = takes_all_rows(self.solver)
         steps = "all rows at once" if takes_all else f"batches of {self.batch_size:,}"
         return (
