@@ -81,7 +81,8 @@ def test_the_document_tells_members_and_intervals(fitted):
         ),
         (
             ("--members", "0"),
-            "--members must be an int in the range [1, 1000]. Got 0 instead.",
+            "--members must be an int in the range [1, 1000]. Got 0 instead. Write --members 8, "
+            "for example.",
         ),
     ],
 )
@@ -148,6 +149,12 @@ def test_a_gaussian_network_has_intervals_without_validation_rows(fitted):
         "--loss gaussian is for one network, MLPRegressor: an ensemble learns the variance from "
         "rows held out, with any loss. Write --loss squared_error."
     ), ran.err
+
+
+def test_show_says_whose_seconds_they_are(fitted):
+    shown = " ".join(linnet("show", fitted[0] / "concrete.linnet").out.split())
+    seconds = sum(load(fitted[0] / "concrete.linnet").history_.seconds)
+    assert f"seconds {seconds:.4g}, the mean of 3 members" in shown, shown
 
 
 def test_show_evaluate_and_plot_take_ensembles(fitted):

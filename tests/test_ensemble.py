@@ -398,11 +398,18 @@ def test_ctrl_c_ends_all_members_and_keeps_their_best_weights(table, n_threads, 
     settings = {**SMALL, "max_iter": 10**6, "learning_rate_init": 1e-5}
     model = EnsembleRegressor(6, **settings, n_threads=n_threads)
     threads, sent = threading.active_count(), press(2.0)
-    with pytest.warns(ConvergenceWarning, match="The training was interrupted"):
+    with pytest.warns(ConvergenceWarning) as told:
         model.fit(*table)
+    assert [str(warning.message) for warning in told] == [linnet.Outcome.INTERRUPTED.sentence]
+    assert told[0].filename == __file__
     assert time.monotonic() - sent[0] < 5.0  # the members would have taken hours
     assert model.history_.outcome is linnet.Outcome.INTERRUPTED
-    assert 1 <= len(model.module_.members) <= n_threads  # the others had not begun
+    n_kept = len(model.module_.members)
+    assert 1 <= n_kept <= n_threads  # the others had not begun
+    assert model.history_.notes[0].endswith(
+        f", at most 1,000,000 epochs. {n_kept} of them {'is' if n_kept == 1 else 'are'} kept: "
+        "Ctrl-C came before the others had finished an epoch."
+    )
     assert np.isfinite(model.predict_interval(table[0])).all()
     while threading.active_count() > threads and time.monotonic() - sent[0] < 10:
         time.sleep(0.02)
@@ -417,6 +424,24 @@ def test_ctrl_c_before_any_epoch_leaves_the_estimator_as_it_was(press):
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, X[:, 0])
     assert not hasattr(model, "module_")
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_members_that_diverge_are_told_of_once(table, n_threads):
+    X, y = table
+    model = EnsembleRegressor(
+        3, hidden_layer_sizes=(16,), activation="relu", solver="sgd", learning_rate_init=300.0,
+        max_iter=5, random_state=0, n_threads=n_threads,
+    )  # fmt: skip
+    with pytest.warns(ConvergenceWarning) as told:
+        model.fit(X, y)
+    assert [str(warning.message) for warning in told] == [
+        "In 3 of 3 members the loss or the weights became infinite or NaN; the best finite weights "
+        "are restored. Likely causes: a learning rate that is too high, or inputs or targets that "
+        "are not scaled."
+    ]
+    assert told[0].filename == __file__
+    assert model.history_.outcome is linnet.Outcome.NOT_FINITE
 
 
 def test_max_time_is_shared_by_all_members(table):

@@ -81,6 +81,15 @@ def test_members_of_what_is_chosen_are_trained_natively():
         assert all(predictor(member, 2).is_native for member in model.module_.members)
 
 
+def test_what_takes_all_rows_has_no_batches():
+    told = choose(1_000, 8, 1, solver="lbfgs", max_iter=30).sentence
+    assert told == (
+        "2 cosines of each input, hidden layers 128,128, silu; lbfgs, all rows at once, at most 30 "
+        "epochs"
+    )
+    assert choose(1_000, 8, 1, n_frequencies=1).sentence.startswith("1 cosine of each input, ")
+
+
 def test_classes_are_learnt_at_a_lower_rate_unless_it_is_given():
     numbers, classes = choose(500, 4, 1), choose(500, 4, 3, is_classes=True)
     assert classes.learning_rate_init < numbers.learning_rate_init

@@ -563,7 +563,7 @@ def test_a_candidate_that_diverges_is_no_winner():
         (
             {"param_distributions": {"dropout": [2.0]}},
             "The 'dropout' parameter of EnsembleRegressor must be a float in the range [0.0, 1.0)"
-            ". Got 2.0 instead.",
+            ". Got 2.0 instead. Write dropout=0.1, for example.",
         ),
         (
             {"param_distributions": [1]},

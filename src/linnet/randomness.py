@@ -31,7 +31,8 @@ def draw_seed(random_state: Any) -> int:
         return int(random_state.randint(2**32, dtype=np.uint64))
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**32))
-    if isinstance(random_state, int | np.integer) and 0 <= int(random_state) < 2**32:
+    is_whole = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)
+    if is_whole and 0 <= int(random_state) < 2**32:
         return int(random_state)
     raise ValueError(
         f"random_state={random_state!r} is not allowed: give a whole number from 0 to 2**32 - 1, "

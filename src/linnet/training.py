@@ -318,7 +318,7 @@ def train(
                 on_epoch=on_epoch,
                 show=None if shown is None else shown.update,
             )
-    if history.outcome in (Outcome.NOT_FINITE, Outcome.INTERRUPTED):
+    if state.warns and history.outcome in (Outcome.NOT_FINITE, Outcome.INTERRUPTED):
         warnings.warn(history.outcome.sentence, ConvergenceWarning, stacklevel=2)
     return history
 

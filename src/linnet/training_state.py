@@ -48,6 +48,9 @@ class TrainingState:
         Epochs since the monitored loss last improved by more than `tol`.
     scores : list of float
         Of the validation rows after each epoch, where an estimator keeps them.
+    warns : bool
+        Whether `train` warns where it was interrupted or its loss is not finite; of many trainings
+        side by side, who began them tells it once.
     """
 
     optimizer: torch.optim.Optimizer | None = None
@@ -59,6 +62,7 @@ class TrainingState:
     latest_weights: Weights | None = None
     stale_epochs: int = 0
     scores: list[float] = field(default_factory=list)
+    warns: bool = True
 
     def __getstate__(self) -> dict[str, Any]:
         # torch's generators cannot be copied or pickled; their state, a tensor, can.

@@ -133,16 +133,8 @@ def fit(
 
     Example: linnet fit examples/concrete.csv --target strength_mpa -o concrete.linnet
     """
-    from linnet.cli.fitting import (
-        KINDS,
-        Job,
-        check_keeping,
-        check_model,
-        check_request,
-        describe_fit,
-        model_path,
-        run,
-    )
+    from linnet.cli.fitting import describe_fit, run
+    from linnet.cli.job import KINDS, Job, check_keeping, check_model, check_request, model_path
     from linnet.ensemble import EnsembleRegressor
 
     output = model_path(output, file)

@@ -51,15 +51,8 @@ def tune(
 
     Example: linnet tune examples/concrete.csv --target strength_mpa --budget 60 -o tuned.linnet
     """
-    from linnet.cli.fitting import (
-        KINDS,
-        Job,
-        check_model,
-        check_request,
-        describe_fit,
-        model_path,
-        run,
-    )
+    from linnet.cli.fitting import describe_fit, run
+    from linnet.cli.job import KINDS, Job, check_model, check_request, model_path
     from linnet.tuning.search import check_budget, check_count, check_members
     from linnet.whole_file import check_writable
 

@@ -11,7 +11,8 @@ from scipy.optimize import minimize_scalar
 from linnet.ensemble.fitting import EnsembleEstimator
 from linnet.ensemble.members import Member, Plan
 from linnet.estimators.classification import Classification
-from linnet.estimators.parameters import documented, keep
+from linnet.estimators.descriptions import documented
+from linnet.estimators.parameters import keep
 from linnet.estimators.targets import ClassTarget
 from linnet.network import Ensemble
 

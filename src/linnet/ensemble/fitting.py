@@ -312,6 +312,7 @@ def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
         notes=[
             f"Chosen for {len(plan.X):,} rows and {plan.X.shape[1]:,} inputs: "
             f"{len(plan.seeds)} members with {plan.settings.sentence}."
+            f"{_left_of(trained, len(plan.seeds))}"
         ],
     )
     curves = {}
@@ -328,3 +329,16 @@ def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
     if Outcome.INTERRUPTED in outcomes:
         joined.outcome = Outcome.INTERRUPTED
     return joined
+
+
+def _left_of(trained: list[Member], n_members: int) -> str:
+    """Return a sentence where not all members are there."""
+    if len(trained) == n_members:
+        return ""
+    outcomes = {member.history.outcome for member in trained}
+    cause = "Ctrl-C came" if Outcome.INTERRUPTED in outcomes else "their loss was infinite or NaN"
+    one = len(trained) == 1
+    return (
+        f" {len(trained)} of them {'is' if one else 'are'} kept: {cause} before the others had "
+        "finished an epoch."
+    )

@@ -338,7 +338,7 @@ def train_members(
     deadline = None if max_time is None else time.monotonic() + max_time
     n_at_once, n_threads = threads_of(plan, n_threads)
     crew = Crew(n_members, n_at_once)
-    states = [TrainingState() for _ in range(n_members)]
+    states = [TrainingState(warns=False) for _ in range(n_members)]
     if checkpoint is not None:
         checkpoint.compare(plan.fingerprint())
 
@@ -365,8 +365,12 @@ def train_members(
     if crew.interrupted:
         for member in members:
             member.history.outcome = Outcome.INTERRUPTED
-        if n_at_once > 1:  # else `train` has said so
-            warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=4)
+        warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=4)
+    n_broken = sum(m.history.outcome is Outcome.NOT_FINITE for m in whole)
+    if n_broken:
+        told = Outcome.NOT_FINITE.sentence
+        told = f"In {n_broken} of {n_members} members {told[0].lower()}{told[1:]}"
+        warnings.warn(told, ConvergenceWarning, stacklevel=4)
     return members or whole  # where no member's loss ever was finite, their first weights
 
 

@@ -11,8 +11,9 @@ from linnet.engine.placement import threads
 from linnet.ensemble.fitting import EnsembleEstimator
 from linnet.ensemble.members import Member, Plan
 from linnet.error_bars import ErrorBars, HeldOutErrors
+from linnet.estimators.descriptions import documented
 from linnet.estimators.intervals import Intervals
-from linnet.estimators.parameters import documented, keep
+from linnet.estimators.parameters import keep
 from linnet.estimators.regression import Regression
 from linnet.estimators.targets import RegressionTarget
 from linnet.history import Outcome

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from linnet.estimators.classification import NetworkClassifier
+from linnet.estimators.descriptions import documented
 from linnet.estimators.estimator import Target
 from linnet.estimators.fitting import OneNetwork
-from linnet.estimators.parameters import documented, hidden_sizes, keep
+from linnet.estimators.parameters import hidden_sizes, keep
 from linnet.estimators.presets import preset
 from linnet.estimators.regression import NetworkRegressor
 from linnet.network import mlp

@@ -12,8 +12,9 @@ from torch.nn.parameter import is_lazy
 
 from linnet.engine.torch_engine import seeded
 from linnet.estimators.classification import NetworkClassifier
+from linnet.estimators.descriptions import documented
 from linnet.estimators.fitting import OneNetwork
-from linnet.estimators.parameters import documented, keep
+from linnet.estimators.parameters import keep
 from linnet.estimators.regression import NetworkRegressor
 from linnet.estimators.targets import ClassTarget
 from linnet.preflight import check_no_lazy, first_line

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 
 from linnet.crew import Crew
 from linnet.ensemble.members import Member, Plan
@@ -168,9 +166,7 @@ class Halving:
         n_candidates = len({i for i, _ in pieces})
         what = f"trainings of {n_candidates} candidate{'s' * (n_candidates > 1)}"
         crew = Crew(len(pieces), self.n_at_once)
-        with CountBar(len(pieces), what, shown=self.progress) as bar, warnings.catch_warnings():
-            # A candidate whose loss becomes infinite is a bad one, and nothing to warn of.
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with CountBar(len(pieces), what, shown=self.progress) as bar:
 
             def work(number: int) -> None:
                 if self.clock() > when["begins_until"](number):
@@ -200,7 +196,8 @@ class Halving:
         return self.clock.budget * share
 
     def _train_one(self, number: int, fold: int, ends_at: float) -> Outcome | None:
-        entry, state = self.entries[number], TrainingState()
+        # A candidate whose loss becomes infinite is a bad one, and nothing to warn of.
+        entry, state = self.entries[number], TrainingState(warns=False)
         started = self.clock()
         how: dict[str, Any] = {"n_threads": self.n_threads}
         if math.isfinite(ends_at):
