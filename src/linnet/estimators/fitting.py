@@ -262,7 +262,9 @@ class NetworkEstimator(Fitted, BaseEstimator):
             generator = torch.Generator().manual_seed(seed)
             module, state = self._build(columns.n_features, target, generator), TrainingState()
         loss = self._loss(target)
-        solver, schedule, note = self._choose_solver(module, len(y), loss, partial=partial)
+        some = np.linspace(0, len(y) - 1, min(64, len(y))).astype(int)
+        tried = None if self.solver != "auto" else encode(columns, take(X, some), dtype_of(module))
+        solver, schedule, note = self._choose_solver(module, len(y), loss, tried, partial=partial)
         batch_size = self._batch_size(solver, len(y))
         optimizer, scheduler = state.optimizer, state.scheduler
         if optimizer is None or has_new_rates(self):
@@ -376,14 +378,21 @@ class NetworkEstimator(Fitted, BaseEstimator):
         return score(self._predictions(outputs, target))
 
     def _choose_solver(
-        self, module: nn.Module, n_rows: int, loss: losses.Loss, *, partial: bool
+        self,
+        module: nn.Module,
+        n_rows: int,
+        loss: losses.Loss,
+        tried: np.ndarray | None,
+        *,
+        partial: bool,
     ) -> tuple[Any, str, str]:
         """Return the solver, the schedule of its rate, and what the history notes of the choice."""
         if self.solver != "auto":
             return self.solver, self.learning_rate, ""
         if partial:
             return "adamw", self.learning_rate, ""
-        solver, note = choose_solver(module, n_rows, loss)
+        assert tried is not None
+        solver, note = choose_solver(module, n_rows, loss, torch.from_numpy(tried))
         falls = solver == "adamw" and self.learning_rate == "constant"
         return solver, "cosine" if falls else self.learning_rate, note
 

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from linnet.engine.torch_engine import seeded
 from linnet.estimators.classification import NetworkClassifier
 from linnet.estimators.fitting import NetworkEstimator
 from linnet.estimators.parameters import documented, keep
 from linnet.estimators.regression import NetworkRegressor
 from linnet.estimators.targets import ClassTarget
 from linnet.preflight import check_no_lazy, first_line
+from linnet.randomness import seeded
 
 # Activations that end a network's range somewhere, by autograd's name of the step.
 _BOUNDED = {

@@ -14,7 +14,6 @@ from torch import nn
 from linnet import losses
 from linnet.engine.placement import threads
 from linnet.engine.prediction import predict as predict_rows
-from linnet.engine.torch_engine import seeded
 from linnet.error_bars import ErrorBars, HeldOutErrors
 from linnet.estimators.encoding import checked_outputs
 from linnet.estimators.fitting import NetworkEstimator, Target
@@ -22,6 +21,7 @@ from linnet.estimators.inputs import check_lengths, read_weights
 from linnet.estimators.intervals import Intervals
 from linnet.estimators.scores import r2_scorer
 from linnet.estimators.targets import RegressionTarget, check_regression_target, plain_array
+from linnet.randomness import seeded
 
 
 class Regression(RegressorMixin, NetworkEstimator):
