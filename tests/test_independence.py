@@ -39,7 +39,7 @@ class Recurrent(nn.Module):
 
 
 def branching(module, h):
-    return torch.tanh(h) if float(h.sum()) > -1e9 else h
+    return torch.tanh(h) if float(h.detach().sum()) > -1e9 else h
 
 
 def with_norm(*layers):
@@ -88,17 +88,21 @@ def rows(n=40):
     return X, torch.sin(2 * X[:, :1]) + X[:, 1:]
 
 
+def numpys_state():
+    return np.random.mtrand._rand.get_state()[1].tolist()  # of the generator that all share
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_dependence_is_found_and_nothing_is_changed(name):
     build, *expected = MODULES[name]
     torch.manual_seed(0)
     module, (X, _) = build(), rows()
     before = {key: value.clone() for key, value in module.state_dict().items()}
-    torch_state, state = torch.get_rng_state(), (random.getstate(), np.random.get_state()[1].copy())
+    torch_state, state = torch.get_rng_state(), (random.getstate(), numpys_state())
     found = [dependence(module.train(mode), X) for mode in (True, False)]
     assert found == expected
     assert torch.equal(torch_state, torch.get_rng_state())
-    assert random.getstate() == state[0] and (np.random.get_state()[1] == state[1]).all()
+    assert random.getstate() == state[0] and numpys_state() == state[1]
     assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())
 
 
@@ -111,10 +115,10 @@ def test_rows_that_are_equal_do_not_hide_it():
 @pytest.mark.parametrize("name", ["GRU", "a branch", "RReLU", "BatchNorm"])
 def test_a_module_of_independent_rows_is_trained_whatever_is_in_it(name):
     torch.manual_seed(0)
-    module, (X, y) = MODULES[name][0]().eval(), rows()
+    module, (X, y) = MODULES[name][0]().eval(), rows(12)
     solver = LevenbergMarquardt(module.parameters())
     before = (module(X) - y).square().mean().item()
-    for _ in range(15):
+    for _ in range(4):
         loss = solver.step(module, X, y)
     assert loss < 0.7 * before
     assert loss == pytest.approx((module(X) - y).square().mean().item(), rel=1e-5)

@@ -108,7 +108,7 @@ def _state(device: torch.device) -> torch.Tensor:
 def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
     if a.shape != b.shape:
         return False
-    size = float(a.abs().max()) if a.numel() else 0.0
+    size = float(a.nan_to_num(0.0, 0.0, 0.0).abs().max()) if a.numel() else 0.0
     return torch.allclose(a, b, rtol=_ROUNDING, atol=_ROUNDING * size, equal_nan=True)
 
 

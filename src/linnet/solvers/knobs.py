@@ -46,9 +46,7 @@ def check_state(solver: torch.optim.Optimizer, state_dict: Any) -> None:
     remedy = f"Give what {kind}.state_dict() gave, of the same parameters."
     groups = state_dict.get("param_groups") if isinstance(state_dict, dict) else None
     if not isinstance(groups, list) or not isinstance(state_dict.get("state"), dict):
-        raise ValueError(
-            f"state_dict={type(state_dict).__name__} is no optimizer's state. {remedy}"
-        )
+        raise ValueError(f"This {type(state_dict).__name__} is no optimizer's state. {remedy}")
     knobs = set(solver.param_groups[0]) - {"params"}
     missing = sorted(knobs - set.intersection(*map(set, groups)) if groups else knobs)
     if missing:

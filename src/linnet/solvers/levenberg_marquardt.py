@@ -211,8 +211,8 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         loss = self.iterate(ModuleResiduals(module, self._parameters(), X, y, sample_weight))
         if not np.isfinite(loss):
             raise ValueError(
-                f"The mean squared residual is {loss}, and X and y are finite: the weights are not, "
-                "or the outputs are too large. Start from other weights, and scale X and y."
+                f"The mean squared residual is {loss}, and X and y are finite: weights are not, or "
+                "the outputs are too large. Start from other weights, and scale X and y."
             )
         return loss
 

@@ -233,8 +233,8 @@ def check_rows(X: object, y: object, weight: object) -> None:
     ]
     if wrong:
         raise TypeError(
-            f"{'; '.join(wrong)}: LevenbergMarquardt.step takes tensors. Write torch.as_tensor(...) "
-            "around arrays and lists."
+            f"{'; '.join(wrong)}: LevenbergMarquardt.step takes tensors. Write "
+            "torch.as_tensor(...) around arrays and lists."
         )
     tensors = {name: value for name, value in given.items() if isinstance(value, torch.Tensor)}
     shapes = {name: tuple(value.shape) for name, value in tensors.items()}
