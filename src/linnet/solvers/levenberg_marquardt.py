@@ -251,7 +251,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
                 if gain > 0:
                     # Nielsen 1999, eq. 2.5
                     factor = max(1 / 3, 1 - (2 * gain / promised - 1) ** 3)
-                    group["mu"] = max(mu * (group["mu_dec"] or factor), _LEAST_MU)
+                    group["mu"] = float(max(mu * (group["mu_dec"] or factor), _LEAST_MU))
                     group["last_gain"] = float(gain / before)
                     self._scatter(w + d)
                     return new_loss
@@ -302,7 +302,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         alpha = gamma / max(2 * float(w @ w), 1e-300)
         beta = max(n - gamma, 1.0) / max(2 * squares, 1e-300)
         for group in self.param_groups:
-            group["weight_decay"] = alpha / beta * 2 / n
+            group["weight_decay"] = float(alpha / beta * 2 / n)
 
     def _parameters(self) -> list[torch.Tensor]:
         return [p for group in self.param_groups for p in group["params"] if p.requires_grad]
