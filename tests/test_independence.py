@@ -46,7 +46,7 @@ def with_norm(*layers):
     return nn.Sequential(nn.Linear(2, 5), *layers, nn.Linear(5, 1))
 
 
-ON_ROWS, ON_CHANCE = "a row's outputs depend on the other rows", "its outputs depend on chance"
+ON_ROWS, ON_CHANCE = "a row's outputs depend on the other rows", "the outputs depend on chance"
 MODULES = {
     "x - x.mean(0)": (lambda: Between(lambda m, h: h - h.mean(0)), ON_ROWS, ON_ROWS),
     "the same, its last weights zero": (
@@ -77,7 +77,7 @@ MODULES = {
     "a branch": (lambda: Between(branching), "", ""),
     "float32 inside": (
         lambda: Between(lambda m, h: h.float()),
-        *["it cannot take rows one by one and in float64 (mat1 and mat2 must have the same dtype, "
+        *["the module cannot take rows one by one and in float64 (mat1 and mat2 must have the same dtype, "
         "but got Float and Double)"] * 2,
     ),
 }  # fmt: skip
@@ -169,7 +169,7 @@ def test_train_refuses_it_though_the_module_came_in_evaluation_mode():
     with pytest.raises(ValueError) as error:
         linnet.train(module, X, y, optimizer="lm", epochs=2)
     assert str(error.value) == (
-        "Levenberg-Marquardt cannot train this module: its outputs depend on chance. A row's "
+        "Levenberg-Marquardt cannot train this module: the outputs depend on chance. A row's "
         "outputs have to depend on that row alone, and not on chance. Leave that out, or write "
         "optimizer='adamw'."
     )

@@ -407,6 +407,7 @@ def _loop(
                 seconds=time.perf_counter() - started,
             )
             monitored = result.loss if validation is None else loss
+            history.effective_parameters = getattr(optimizer, "effective_parameters", None)
             outcome = _judge(state, module, live, result, monitored, tol)
             if outcome is None and result.criterion is not None:
                 outcome = Outcome(result.criterion[0])

@@ -162,7 +162,7 @@ class ModuleRegressor(OwnModule, NetworkRegressor):
     history_ : History
         Losses, rates, norms and times of each epoch, and why the training ended.
     loss_curve_, validation_loss_curve_, validation_scores_, n_iter_, t_, n_outputs_
-    loss_, best_loss_, best_validation_score_
+    loss_, best_loss_, best_validation_score_, effective_parameters_
         As in MLPRegressor.
     columns_ : linnet.table.Columns
         How columns became inputs.

@@ -55,11 +55,11 @@ def dependence(module: nn.Module, X: torch.Tensor) -> str:
             before = _state(device)
             together, again = outputs(X), outputs(X)
             if not _same(together, again) or not torch.equal(before, _state(device)):
-                return f"its outputs depend on chance{_named(module, _RANDOM)}"
+                return f"the outputs depend on chance{_named(module, _RANDOM)}"
             alone = torch.cat([outputs(row) for row in X.split(1)])
     except Exception as fault:  # a forward of the user's may raise anything
         first = (str(fault).splitlines() or [type(fault).__name__])[0].rstrip(".")
-        return f"it cannot take rows one by one and in float64 ({first})"
+        return f"the module cannot take rows one by one and in float64 ({first})"
     return "" if _same(together, alone) else "a row's outputs depend on the other rows"
 
 
