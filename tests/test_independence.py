@@ -77,8 +77,8 @@ MODULES = {
     "a branch": (lambda: Between(branching), "", ""),
     "float32 inside": (
         lambda: Between(lambda m, h: h.float()),
-        *["the module cannot take rows one by one and in float64 (mat1 and mat2 must have the same dtype, "
-        "but got Float and Double)"] * 2,
+        *["the module cannot take rows one by one and in float64 (mat1 and mat2 must have the "
+        "same dtype, but got Float and Double)"] * 2,
     ),
 }  # fmt: skip
 
