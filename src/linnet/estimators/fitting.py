@@ -24,7 +24,7 @@ from linnet.engine.prediction import predict as predict_rows
 from linnet.estimators.automatic import choose_solver
 from linnet.estimators.encoding import dtype_of, encode, narrowed, training_inputs
 from linnet.estimators.estimator import NetworkEstimator, Target
-from linnet.estimators.inputs import check_lengths, read_inputs, read_weights, take
+from linnet.estimators.inputs import check_lengths, read_inputs, read_weights
 from linnet.estimators.lints import RowsSeen, lint_fit, lint_order
 from linnet.estimators.optimization import (
     make_optimizer,
@@ -33,7 +33,7 @@ from linnet.estimators.optimization import (
     schedule_settings,
 )
 from linnet.estimators.parameters import check_parameters, check_same_network, has_new_rates
-from linnet.estimators.parts import Part, Parts, divide
+from linnet.estimators.parts import Part, Parts, divide, take
 from linnet.estimators.preparation import Encoded, Network, Prepared
 from linnet.estimators.schedules import STEPPED_PER_BATCH
 from linnet.estimators.scores import score_keeper
