@@ -133,7 +133,8 @@ def train(
     clip_grad_norm : float, optional
         Greatest Euclidean norm of a step's gradient.
     clip_grad_value : float, optional
-        Greatest size of each number of a step's gradient; applied after `clip_grad_norm`.
+        Greatest size of each number of a step's gradient; applied after `clip_grad_norm`. Both are
+        without effect on Levenberg-Marquardt, which the history notes.
     max_time : float, optional
         Seconds after which the training ends, within an epoch too.
     random_state : int, numpy RandomState or Generator, torch.Generator, optional
