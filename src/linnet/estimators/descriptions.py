@@ -135,7 +135,7 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
     ),
     "clip_grad_norm": (
         "float or None, default={default}",
-        "Greatest Euclidean norm of a step's gradient.",
+        "Greatest Euclidean norm of a step's gradient; without effect on lm, which the notes say.",
     ),
     "max_time": ("float or None, default={default}", "Seconds after which the training ends."),
     "device": ('{{"auto", "cpu", "cuda", "mps"}}, default={default}', "Where to train."),

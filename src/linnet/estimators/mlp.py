@@ -98,6 +98,9 @@ class MLPRegressor(Perceptron, NetworkRegressor):
         Epochs trained, and rows seen.
     test_score_ : float
         R² on the rows that `test_fraction` set aside; not there without it.
+    effective_parameters_ : float or None
+        How many parameters the data determine, with Bayesian regularisation (of
+        `LevenbergMarquardt`) as the solver's; None without it.
     coefs_, intercepts_ : list of ndarray
         Weights (inputs, outputs) and biases (outputs,) of each layer.
     n_layers_, n_outputs_, out_activation_

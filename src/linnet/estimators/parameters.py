@@ -170,6 +170,8 @@ def _instead(name: str, known: list[str]) -> str:
     instead = _INSTEAD.get(name)
     if instead is not None and instead.split()[0].strip(",") in known:
         return f": write {instead}."
+    if name == "preset":
+        return ": write MLPRegressor.from_preset('fitnet', ...), which sets plain parameters."
     if name in _OF_THE_MODULE and "module" in known:
         return ": the module itself decides it."
     if name in ("early_stopping", "validation_fraction") and "n_members" in known:
