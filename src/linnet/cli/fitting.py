@@ -63,6 +63,7 @@ class Job:
     delimiter: str | None
     overwrite: bool
     is_preset: bool = False  # which is for numbers
+    interval: float | None = None  # the share of rows that intervals are to hold, if it was given
     # What `linnet.tune` is given besides, for a search.
     search: dict[str, Any] | None = None
     # What `fit` is given besides: checkpoint, checkpoint_every and resume.
@@ -165,7 +166,8 @@ def run(job: Job) -> Result:
     scores: dict[str, dict[str, float]] = {}
     interval = None
     if len(held_out):
-        interval = interval_scores(estimator, X.take(held_out), y[held_out])
+        coverage = 0.9 if job.interval is None else job.interval
+        interval = interval_scores(estimator, X.take(held_out), y[held_out], coverage)
         interrupted |= _score(
             scores, estimator, X, y, (rows, held_out), with_boosting=not interrupted
         )
@@ -225,6 +227,11 @@ def _prepare(job: Job, table: pa.Table) -> tuple[pa.Table, np.ndarray, str, np.n
         )
     task = job.task or task_of(table[job.target])
     _check_target(job, y, task)
+    if job.interval is not None and task == "classification":
+        raise ValueError(
+            f"--interval is for numbers, and the target {job.target!r} is taken as classes. Leave it "
+            "out."
+        )
     return X, y, task, kept
 
 

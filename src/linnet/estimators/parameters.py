@@ -32,6 +32,7 @@ _FRACTION = Interval(Real, 0, 1, closed="left")
 # `loss`, `device`, `hidden_layer_sizes` and `module` have checks of their own.
 CONSTRAINTS: dict[str, list] = {
     "n_members": [Interval(Integral, 1, 1000, closed="both")],
+    "cv": ["cv_object"],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "output_activation": [StrOptions(set(ACTIVATIONS))],
     "initialization": [StrOptions(set(INITIALIZATIONS))],
@@ -273,6 +274,13 @@ def keep(estimator: Any, arguments: dict[str, Any]) -> None:
 # "{default}" becomes the default of the class.
 DESCRIPTIONS: dict[str, tuple[str, str]] = {
     "n_members": ("int, default={default}", "Networks that are trained side by side, M."),
+    "cv": (
+        "int, splitter, iterable or None, default={default}",
+        "Which rows members are trained on and which they hold out, as in scikit-learn: a splitter, "
+        "or pairs of row numbers (train, test), of which members take one each in turn, so that "
+        "rows that belong together are held out together: list(GroupKFold(8).split(X, y, "
+        "patients)). None: windows of linnet's own, by which each row is held out.",
+    ),
     "module": (
         "torch.nn.Module or callable",
         "A module, which is copied with its weights; or a function of (number of inputs, number "
