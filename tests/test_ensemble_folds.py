@@ -19,7 +19,6 @@ PATIENTS = np.arange(60) // 4
 SPLITS = list(GroupKFold(3).split(X, Y, PATIENTS))
 
 
-
 def test_members_take_the_splits_in_turn():
     model = EnsembleRegressor(4, cv=SPLITS, **QUICK).fit(X, Y)
     assert len(model.module_.members) == 4
@@ -44,9 +43,7 @@ def test_no_member_learns_from_rows_that_its_split_holds_out_or_leaves_out():
     changed = Y.copy()
     changed[SPLITS[1][1]] = Y[SPLITS[1][1]][::-1]  # as before in mean and scale
     other = clone(model).fit(X, changed)
-    same = [
-        _outputs(model, m, X).equal(_outputs(other, m, X)) for m in range(3)
-    ]
+    same = [_outputs(model, m, X).equal(_outputs(other, m, X)) for m in range(3)]
     assert same[0] is False and same[2] is False
     # Its own rows held out choose its best epoch, and nothing else.
     last = {"n_members": 3, "cv": SPLITS, **QUICK, "max_iter": 1}

@@ -21,7 +21,8 @@ def evaluate(
 
     Numbers: R², RMSE and MAE, the last two in the target's units; and which share of the rows
     lies inside of their 90 % intervals (--interval for another share), and how wide these are on
-    average, for models that know their errors. Classes: accuracy, log loss (nats), ROC AUC and the confusion matrix.
+    average, for models that know their errors. Classes: accuracy, log loss (nats), ROC AUC and the
+    confusion matrix.
 
     Example: linnet evaluate concrete.linnet examples/concrete.csv
     """

@@ -304,8 +304,8 @@ def say_end(document: dict[str, Any], file: Path) -> None:
     interval = document["interval"]
     if interval:
         say(
-            f"Intervals for {100 * interval['coverage']:g}% hold {interval['inside']:.1%} of the test "
-            f"rows; their mean width is {figure(interval['mean_width'])}."
+            f"Intervals for {100 * interval['coverage']:g}% hold {interval['inside']:.1%} of the "
+            f"test rows; their mean width is {figure(interval['mean_width'])}."
         )
     is_ensemble = document["n_members"] > 1
     say(

@@ -229,8 +229,8 @@ def _prepare(job: Job, table: pa.Table) -> tuple[pa.Table, np.ndarray, str, np.n
     _check_target(job, y, task)
     if job.interval is not None and task == "classification":
         raise ValueError(
-            f"--interval is for numbers, and the target {job.target!r} is taken as classes. Leave it "
-            "out."
+            f"--interval is for numbers, and the target {job.target!r} is taken as classes. Leave "
+            "it out."
         )
     return X, y, task, kept
 

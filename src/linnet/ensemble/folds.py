@@ -6,6 +6,7 @@ Letters: N rows, M members.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,7 +106,7 @@ def _spread(labels: np.ndarray) -> np.ndarray:
     return np.argsort(place, kind="stable")
 
 
-# Splits of the user's own --------------------------------------------------------------------------
+# Splits of the user's own ------------------------------------------------------------------------
 
 
 def of_splits(
@@ -160,13 +161,17 @@ def of_splits(
         for part, what in zip(rows, ("train on", "hold out"), strict=True):
             if not len(part):
                 weighty = "" if used.all() else " of a weight above 0"
-                raise ValueError(f"Split {k} of cv has no row{weighty} to {what}. Give one at least.")
+                raise ValueError(
+                    f"Split {k} of cv has no row{weighty} to {what}. Give one at least."
+                )
         pairs.append(rows)
     turns = [pairs[m % len(pairs)] for m in range(n_members)]
     return Folds(int(used.sum()), [test for _, test in turns], [train for train, _ in turns])
 
 
 def _splits(cv: Any, X: Any, y: np.ndarray, is_classifier: bool) -> list[Any]:
+    if isinstance(cv, Iterable):
+        return list(cv)
     try:
         return list(check_cv(cv, y, classifier=is_classifier).split(X, y))
     except ValueError as fault:
@@ -182,8 +187,8 @@ def _splits(cv: Any, X: Any, y: np.ndarray, is_classifier: bool) -> list[Any]:
 def _pair(pair: Any, number: int) -> tuple[Any, Any]:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise TypeError(
-            f"Split {number} of cv is {pair!r}: give pairs (rows to train on, rows to hold out), as "
-            "the split methods of sklearn.model_selection do."
+            f"Split {number} of cv is {pair!r}: give pairs (rows to train on, rows to hold out), "
+            "as the split methods of sklearn.model_selection do."
         )
     return pair[0], pair[1]
 

@@ -31,6 +31,7 @@ from linnet.ensemble.settings import Settings
 from linnet.estimators.schedules import Cosine
 from linnet.fingerprint import describe, digest_rows, of_versions
 from linnet.history import History, Outcome
+from linnet.left_out import LeftOut
 from linnet.network import FeatureScale, PeriodicEmbedding, mlp
 from linnet.termination import ended_by_sigterm
 from linnet.training import TrainingState, train, versions
@@ -83,7 +84,7 @@ class Member:
     history : History
     held_out : ndarray of shape (N_held_out,)
     outputs : ndarray of shape (N_held_out, K)
-        Raw outputs for these rows.
+        Raw outputs for these rows, each at the epoch that the others of them choose.
     """
 
     module: nn.Module
@@ -172,6 +173,7 @@ class Plan:
         weight, X_held_out = self.weight, self.X[held_out]
         member = Member(module, History(), held_out, np.empty((0, self.n_outputs)))
         how = {**self.options, **how}
+        state.left_out = LeftOut.of(len(held_out), self.n_outputs)
         try:
             train(
                 module,
@@ -198,7 +200,10 @@ class Plan:
         assert state.history is not None
         member.history = state.history
         member.history.seed = self.seeds[number]
-        member.outputs = predict(module, torch.from_numpy(X_held_out)).double().numpy()
+        outputs = predict(module, torch.from_numpy(X_held_out)).double()
+        if state.left_out is not None:
+            outputs = state.left_out.filled(outputs)
+        member.outputs = outputs.numpy()
         return member
 
 
