@@ -328,7 +328,7 @@ def _copy_of(state: TrainingState, outcome: Outcome | None) -> TrainingState:
         best_weights=None if state.best_weights is None else copied(state.best_weights),
         stale_epochs=state.stale_epochs,
         scores=list(state.scores),
-        left_out=copy.deepcopy(state.left_out),
+        left_out=None if state.left_out is None else state.left_out.copy(),
     )
 
 
@@ -345,7 +345,7 @@ def _describe(
         "scheduler": to_plain(state.scheduler, tensors, f"{prefix}scheduler"),
         "generator": to_plain(state.generator, tensors, f"{prefix}generator"),
         "scores": to_plain(state.scores, tensors, f"{prefix}scores"),
-        "left_out": to_plain(_left_out(state), tensors, f"{prefix}left_out"),
+        "left_out": to_plain(_outputs_of(state), tensors, f"{prefix}left_out"),
         "history": state.history.to_dict(),
         "best_loss": state.best_loss if math.isfinite(state.best_loss) else str(state.best_loss),
         "stale_epochs": state.stale_epochs,
@@ -370,8 +370,10 @@ def _fill(
     check_alike(read["module"], weights, "module")
     check_alike(read["best_weights"], weights, "best_weights")
     check_alike(read["optimizer"]["param_groups"], own["param_groups"], "optimizer")
-    if state.left_out is not None:
-        check_alike(read["left_out"] or {}, state.left_out.state_dict(), "left_out")
+    outputs = _outputs_of(state)
+    if outputs is not None:
+        whole = outputs.new_empty(history.n_epochs, *outputs.shape[1:])
+        check_alike({"outputs": read["left_out"]}, {"outputs": whole}, "left_out")
     if state.scheduler is not None:
         check_alike(read["scheduler"], state.scheduler.state_dict(), "scheduler")
     # All is read before anything is changed, but for what does not fit the module.
@@ -391,10 +393,10 @@ def _fill(
     state.stale_epochs = int(description["stale_epochs"])
     state.scores = [float(score) for score in read["scores"]]
     if state.left_out is not None:
-        for name, value in state.left_out.state_dict().items():
-            value.copy_(read["left_out"][name])
+        state.left_out.epochs = list(read["left_out"].double().numpy())
     return outcome
 
 
-def _left_out(state: TrainingState) -> dict[str, torch.Tensor] | None:
-    return None if state.left_out is None else state.left_out.state_dict()
+def _outputs_of(state: TrainingState) -> torch.Tensor | None:
+    """Return what is kept of validation rows after each epoch, (E, N, K)."""
+    return None if state.left_out is None else state.left_out.tensor()

@@ -43,6 +43,7 @@ from scipy.stats import t as student_t
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from linnet import losses
 from linnet.crew import Crew
 from linnet.engine.prediction import predict
 from linnet.left_out import LeftOut
@@ -396,7 +397,7 @@ def _learn_variance(
     fold = rng.permutation(len(errors)) % _N_FOLDS
     seeds = [int(seed) for seed in rng.integers(2**32, size=_N_FOLDS)]
     n_inputs, n_outputs = held_out.X.shape[1], errors.shape[1]
-    logs = np.zeros(errors.shape)
+    logs, gaussian = np.zeros(errors.shape), losses.resolve("gaussian")
     deadline = None if max_time is None else time.monotonic() + max_time
 
     def work(k: int) -> nn.Module:
@@ -418,7 +419,7 @@ def _learn_variance(
             X_val=inputs[others],
             y_val=errors[others],
             sample_weight_val=None if weight is None else weight[others],
-            loss="gaussian",
+            loss=gaussian,
             optimizer=optimizer,
             scheduler=LambdaLR(optimizer, lambda step: max(0.0, 1 - step / n_steps)),
             scheduler_step="batch",
@@ -435,7 +436,8 @@ def _learn_variance(
         )
         outputs = predict(network, torch.from_numpy(inputs[others]))
         if state.left_out is not None:
-            outputs = state.left_out.filled(outputs)
+            weight = None if weight is None else weight[others]
+            outputs = state.left_out.chosen(gaussian, errors[others], weight, outputs)
         logs[others] = _logarithms(outputs).numpy()
         return network
 

@@ -151,7 +151,7 @@ def of_splits(
     pairs = []
     for k, pair in enumerate(splits):
         rows = [_row_numbers(part, len(y), k) for part in _pair(pair, k)]
-        both = np.intersect1d(*rows)
+        both = np.intersect1d(rows[0], rows[1])
         if len(both):
             raise ValueError(
                 f"Split {k} of cv trains on row {both[0]} and holds it out too ({len(both):,} such "

@@ -170,7 +170,8 @@ class Plan:
         scheduler = None
         if settings.solver != "lbfgs":
             scheduler = LambdaLR(optimizer, Cosine(n_steps, settings.warm_up))
-        weight, X_held_out = self.weight, self.X[held_out]
+        X_held_out = self.X[held_out]
+        weight = None if self.weight is None else self.weight[held_out]
         member = Member(module, History(), held_out, np.empty((0, self.n_outputs)))
         how = {**self.options, **how}
         state.left_out = LeftOut.of(len(held_out), self.n_outputs)
@@ -180,7 +181,7 @@ class Plan:
                 rows,
                 X_val=X_held_out,
                 y_val=self.y[held_out],
-                sample_weight_val=None if weight is None else weight[held_out],
+                sample_weight_val=weight,
                 loss=self.loss,
                 optimizer=optimizer,
                 scheduler=scheduler,
@@ -202,7 +203,7 @@ class Plan:
         member.history.seed = self.seeds[number]
         outputs = predict(module, torch.from_numpy(X_held_out)).double()
         if state.left_out is not None:
-            outputs = state.left_out.filled(outputs)
+            outputs = state.left_out.chosen(self.loss, self.y[held_out], weight, outputs)
         member.outputs = outputs.numpy()
         return member
 

@@ -149,7 +149,7 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
         return self._told_out_of_fold()
 
     def _predict_anew(self, X: Any) -> np.ndarray:
-        return self.predict(X)
+        return np.asarray(self.predict(X))
 
     def _predictions(self, outputs: torch.Tensor, target: RegressionTarget) -> np.ndarray:
         return target.decode(outputs.numpy())  # the module has applied the link
