@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from linnet.engine import torch_engine
-from linnet.engine.prediction import Predictor
+from linnet.engine.prediction import Predictor, predictor
 from linnet.losses import Loss
 
 # One row among more of them hardly moves the choice (137 rows: 0.4 % of new rows more lie inside of
@@ -61,7 +61,7 @@ class LeftOut:
             self.epochs.append(torch_engine.predict(module, X).double().cpu().numpy())
             return
         if self._predictor is None:
-            self._predictor = Predictor(module, X.shape[1])
+            self._predictor = predictor(module, X.shape[1])  # signatures are compared once
         self.epochs.append(self._predictor(module, X.contiguous().numpy()))
 
     def copy(self) -> LeftOut:
