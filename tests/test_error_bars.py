@@ -54,7 +54,7 @@ def test_nine_tenths_of_new_rows_lie_inside_over_all_problems():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_rows", [missed(60, "0.865 of the rows"), 200, 600, 2000])
+@pytest.mark.parametrize("n_rows", [60, 200, 600, 2000])
 def test_nine_tenths_of_new_rows_lie_inside_at_each_size(n_rows):
     shares = coverages([(problem, n_rows, seed) for problem in PROBLEMS for seed in range(5)])
     assert 0.88 < shares.mean() < 0.92

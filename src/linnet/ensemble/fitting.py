@@ -24,10 +24,10 @@ from linnet.ensemble.folds import Folds, of_splits, windows
 from linnet.ensemble.members import Member, Plan, train_members
 from linnet.ensemble.settings import Settings, choose
 from linnet.estimators.encoding import checked_outputs, encode
-from linnet.estimators.fitting import NetworkEstimator, Target
-from linnet.estimators.inputs import read_inputs, read_weights, take
+from linnet.estimators.estimator import NetworkEstimator, Target
+from linnet.estimators.inputs import read_inputs
 from linnet.estimators.lints import RowsSeen, lint_fit, lint_order
-from linnet.estimators.parameters import hidden_sizes
+from linnet.estimators.parameters import check_parameters, hidden_sizes
 from linnet.history import History, Outcome
 from linnet.network import Ensemble
 from linnet.progress import CountBar
@@ -151,7 +151,9 @@ class EnsembleEstimator(NetworkEstimator):
         """
         self._check_others(others)
         kept = opened(checkpoint, checkpoint_every, resume=resume)
-        self._train(X, y, sample_weight, (None, None, None), kept=kept)
+        check_parameters(self)
+        with self._left_as_found():
+            self._fit(X, y, sample_weight, kept)
         return self
 
     def _check_others(self, given: dict[str, Any]) -> None:
@@ -166,15 +168,8 @@ class EnsembleEstimator(NetworkEstimator):
             )
         raise TypeError(f"{told}: write fit(X, y) or fit(X, y, sample_weight).")
 
-    def _train_checked(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        validation: tuple[Any, Any, Any],
-        *,
-        kept: Checkpoint | None = None,
-    ) -> None:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, kept: Checkpoint | None) -> None:
+        """Prepare the rows, train the members, join them."""
         if self.solver == "lm":
             raise ValueError(
                 "solver='lm' (Levenberg-Marquardt) is for one network: write "
@@ -204,18 +199,19 @@ class EnsembleEstimator(NetworkEstimator):
 
     def _prepare(self, X: Any, y: Any, sample_weight: Any, seed: int) -> Prepared:
         """Check and encode the rows, and say what each member is to be trained on."""
-        X, y = self._read(X, y, reset=True, fewest=2)
-        weight = read_weights(sample_weight, len(y), "sample_weight")
-        known, unused = (y, weight), None
-        used = np.ones(len(y), dtype=bool) if weight is None else weight > 0
+        rows = self._read(X, y, sample_weight, reset=True, fewest=2)
+        known, unused = (rows.y, rows.weight), None
+        used = np.ones(len(rows.y), dtype=bool) if rows.weight is None else rows.weight > 0
         n_members = int(self.n_members) if used.sum() > 2 else 1
         folds = None
         if self.cv is not None:
-            folds = of_splits(self.cv, X, y, n_members, used, is_classifier=is_classifier(self))
-        if weight is not None and not used.all():
+            is_of_classes = is_classifier(self)
+            folds = of_splits(self.cv, rows.X, rows.y, n_members, used, is_classifier=is_of_classes)
+        if not used.all():
             # A row of weight 0 is as good as absent, but its class may be asked for.
-            unused = take(X, np.flatnonzero(~used))
-            X, y, weight = take(X, np.flatnonzero(used)), y[used], weight[used]
+            unused = rows.take(np.flatnonzero(~used)).X
+            rows = rows.take(np.flatnonzero(used))
+        X, y, weight = rows.X, rows.y, rows.weight
         columns = self._fit_columns(X, weight, partial=False)
         known = known if is_classifier(self) else (y, weight)
         target = self._fit_target(*known, partial=False)
@@ -266,7 +262,7 @@ class EnsembleEstimator(NetworkEstimator):
         known = (prepared.weight, prepared.seed_of_errors, max_time)
         if self._calibrate(module, trained, plan, target, *known):
             history.outcome = Outcome.INTERRUPTED
-            warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=5)
+            warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=4)
         self.columns_, self.target_, self.module_ = prepared.columns, target, module
         self.settings_, self.history_ = plan.settings, history
         self.histories_ = [member.history for member in trained]

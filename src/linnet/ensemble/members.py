@@ -319,7 +319,7 @@ def train_members(
         for member in members:
             member.history.outcome = Outcome.INTERRUPTED
         if n_at_once > 1:  # else `train` has said so
-            warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=5)
+            warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=4)
     return members or whole  # where no member's loss ever was finite, their first weights
 
 

@@ -11,7 +11,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from linnet import losses
 from linnet.engine.placement import threads
-from linnet.estimators.fitting import NetworkEstimator, Target
+from linnet.estimators.estimator import NetworkEstimator, Target
+from linnet.estimators.fitting import OneNetwork
 from linnet.estimators.scores import accuracy_scorer
 from linnet.estimators.targets import ClassTarget, check_class_target
 
@@ -160,7 +161,7 @@ class Classification(ClassifierMixin, NetworkEstimator):
         return tags
 
 
-class NetworkClassifier(Classification):
+class NetworkClassifier(Classification, OneNetwork):
     """A classifier around one network."""
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None):

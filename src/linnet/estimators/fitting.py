@@ -1,4 +1,4 @@
-"""The way of a fit that all four estimators share: check, encode, split, train, keep.
+"""The way of a fit of one network: prepare rows and network, train, keep.
 
 Letters: N rows, D inputs, K outputs.
 """
@@ -8,41 +8,23 @@ from __future__ import annotations
 import copy
 import math
 import os
-import re
-import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from linnet import losses, solvers
+from linnet import solvers
 from linnet.checkpoint import Checkpoint, opened
-from linnet.engine.placement import threads
 from linnet.engine.prediction import predict as predict_rows
-from linnet.engine.prediction import predictor
-from linnet.engine.torch_engine import seeded
 from linnet.estimators.automatic import choose_solver
-from linnet.estimators.encoding import (
-    checked_outputs,
-    dtype_of,
-    encode,
-    narrowed,
-    training_inputs,
-)
-from linnet.estimators.fitted import Fitted
-from linnet.estimators.inputs import (
-    check_lengths,
-    read_inputs,
-    read_weights,
-    split_rows,
-    take,
-)
+from linnet.estimators.encoding import dtype_of, encode, narrowed, training_inputs
+from linnet.estimators.estimator import NetworkEstimator, Target
+from linnet.estimators.inputs import check_lengths, read_inputs, read_weights
 from linnet.estimators.lints import RowsSeen, lint_fit, lint_order
 from linnet.estimators.optimization import (
     make_optimizer,
@@ -50,77 +32,25 @@ from linnet.estimators.optimization import (
     patience_of,
     schedule_settings,
 )
-from linnet.estimators.parameters import (
-    CONSTRAINTS,
-    check_names,
-    check_parameters,
-    check_same_network,
-    has_new_rates,
-)
+from linnet.estimators.parameters import check_parameters, check_same_network, has_new_rates
+from linnet.estimators.parts import Part, Parts, divide
+from linnet.estimators.preparation import Encoded, Network, Prepared
 from linnet.estimators.schedules import STEPPED_PER_BATCH
-from linnet.estimators.scores import Scorer
-from linnet.estimators.targets import ClassTarget, RegressionTarget, plain_array
+from linnet.estimators.scores import score_keeper
+from linnet.estimators.targets import plain_array
 from linnet.history import History, Outcome
-from linnet.table import Columns
 from linnet.training import TrainingState, draw_seed, train
 
-Target = RegressionTarget | ClassTarget
 
-
-class NetworkEstimator(Fitted, BaseEstimator):
+class OneNetwork(NetworkEstimator):
     """What MLPRegressor, MLPClassifier, ModuleRegressor and ModuleClassifier share.
 
-    A subclass says how y is read (`_read_target`, `_fit_target`), which loss and which module it
-    trains (`_loss`, `_build`), and how predictions are given back (`predict`).
+    A subclass says which module it trains (`_build`).
     """
-
-    _parameter_constraints: dict = CONSTRAINTS
-
-    def __new__(cls, *args: Any, **parameters: Any):
-        check_names(cls, parameters)
-        return super().__new__(cls)
-
-    def set_params(self, **parameters: Any):
-        """Set parameters by name; those that do not exist are answered as in the constructor."""
-        own = {name: value for name, value in parameters.items() if "__" not in name}
-        try:
-            check_names(type(self), own)
-        except TypeError as fault:
-            raise ValueError(f"Invalid parameter: {fault}") from None  # scikit-learn's type
-        return super().set_params(**parameters)
-
-    # What a subclass says -------------------------------------------------------------------
-
-    def _read_target(self, y: Any, name: str) -> np.ndarray:
-        """Check y and return it as an array."""
-        raise NotImplementedError
-
-    def _fit_target(self, y: np.ndarray, weight: np.ndarray | None, *, partial: bool) -> Target:
-        """Learn scale or classes from y; less is asked of the first of many parts."""
-        raise NotImplementedError
-
-    def _loss(self, target: Any) -> losses.Loss:
-        """Return the loss for such a target."""
-        raise NotImplementedError
-
-    def _n_network_outputs(self, target: Target) -> int:
-        """Return how many outputs the loss needs: two for a mean and a variance."""
-        return target.n_outputs * (2 if self._loss(target).compares == "moments" else 1)
-
-    def _predictions(self, outputs: torch.Tensor, target: Any) -> np.ndarray:
-        """Return predictions (N,) or (N, K) for raw outputs (N, K)."""
-        raise NotImplementedError
-
-    @staticmethod
-    def _scorer(y: np.ndarray, weight: np.ndarray | None) -> Scorer:
-        """Return a function of predictions for such rows that gives what `score` does."""
-        raise NotImplementedError
 
     def _build(self, n_inputs: int, target: Target, generator: torch.Generator) -> nn.Module:
         """Return the module to train."""
         raise NotImplementedError
-
-    # The fit --------------------------------------------------------------------------------
 
     def fit(
         self,
@@ -184,7 +114,7 @@ class NetworkEstimator(Fitted, BaseEstimator):
         validation = (X_val, y_val, sample_weight_val)
         kept = opened(checkpoint, checkpoint_every, resume=resume)
         how = {"goes_on": goes_on, "epochs": self.max_iter, "kept": kept}
-        self._train(X, y, sample_weight, validation, **how)
+        self._fit((X, y, sample_weight), validation, **how)
         self._warn_if_unfinished()
         return self
 
@@ -198,26 +128,12 @@ class NetworkEstimator(Fitted, BaseEstimator):
             )
         goes_on = hasattr(self, "module_")
         nothing = (None, None, None)
-        self._train(X, y, sample_weight, nothing, goes_on=goes_on, epochs=1, partial=True)
+        self._fit((X, y, sample_weight), nothing, goes_on=goes_on, epochs=1, partial=True)
         return self
 
-    def _train(self, X: Any, y: Any, sample_weight: Any, validation: tuple, **how: Any) -> None:
-        check_parameters(self)
-        before = dict(vars(self))
-        try:
-            with threads():
-                self._train_checked(X, y, sample_weight, validation, **how)
-        except BaseException:
-            # A fit that fails leaves the estimator as it was.
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
-
-    def _train_checked(
+    def _fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
+        given: tuple[Any, Any, Any],
         validation: tuple[Any, Any, Any],
         *,
         goes_on: bool,
@@ -225,246 +141,183 @@ class NetworkEstimator(Fitted, BaseEstimator):
         partial: bool = False,
         kept: Checkpoint | None = None,
     ) -> None:
-        X, y = self._read(X, y, reset=not goes_on, fewest=1 if partial else 2)
-        weight = read_weights(sample_weight, len(y), "sample_weight")
-        X_val, y_val, weight_val = self._read_validation(*validation)
-        random_state = self.history_.seed if goes_on else self.random_state
-        seed = draw_seed(random_state) if kept is None else kept.seed_for(random_state)
-        all_y, all_weight = y, weight
-        split = {} if partial else self._split(y, weight, seed, validates=X_val is None)
-        if "validation" in split:
-            held_out = split["validation"]
-            X_val, y_val = take(X, held_out), y[held_out]
-            weight_val = None if weight is None else weight[held_out]
-        tested = None
-        if "test" in split:
-            rows = split["test"]
-            tested = take(X, rows), y[rows], None if weight is None else weight[rows]
-        if split:
-            rows = split["train"]
-            X, y, weight = take(X, rows), y[rows], None if weight is None else weight[rows]
+        """Prepare the rows and the network, train it, and keep what came of it."""
+        check_parameters(self)
+        with self._left_as_found():
+            how = {"goes_on": goes_on, "partial": partial, "kept": kept}
+            prepared = self._prepare(given, validation, **how)
+            network, rows = prepared.network, prepared.rows
+            # It stops by its own criteria, and by validation rows as soon as they get worse.
+            is_least_squares = isinstance(network.state.optimizer, solvers.LevenbergMarquardt)
+            never_stale = partial or (is_least_squares and prepared.validation is None)
+            history = train(
+                network.module,
+                rows.inputs,
+                rows.targets,
+                sample_weight=rows.weight,
+                **self._watched(prepared),
+                loss=network.loss,
+                optimizer=network.state.optimizer,
+                scheduler=network.state.scheduler,
+                scheduler_step="batch" if prepared.schedule in STEPPED_PER_BATCH else "epoch",
+                epochs=epochs,
+                batch_size=prepared.batch_size,
+                shuffle=self.shuffle,
+                tol=0.0 if is_least_squares else self.tol,
+                patience=None if never_stale else patience_of(self),
+                clip_grad_norm=self.clip_grad_norm,
+                max_time=self.max_time,
+                random_state=network.generator,
+                device=self.device,
+                engine=self.engine,
+                n_threads=None if self.n_threads is None else int(self.n_threads),
+                progress=bool(self.verbose),
+                checkpoint=kept,
+                state=network.state,
+            )
+            self._keep(prepared, history, is_first=not (partial or goes_on))
 
-        if goes_on:
-            check_same_network(self)
-            columns, target = self.columns_, self.target_
-            module, state = self.module_, self._state
-            if not partial:
-                # Copies, so that a training that fails leaves the earlier one as it was. A stream
-                # of many small parts would pay for them as much as for its training.
-                module, state = copy.deepcopy((module, state))
-            generator = None
-        else:
-            columns = self._fit_columns(X, weight, partial=partial)
-            # A rare class may be among the validation rows only; a scale is of training rows only.
-            known = (all_y, all_weight) if is_classifier(self) else (y, weight)
-            target = self._fit_target(*known, partial=partial)
-            del known
-            generator = torch.Generator().manual_seed(seed)
-            module, state = self._build(columns.n_features, target, generator), TrainingState()
-        loss = self._loss(target)
-        solver, schedule, note = self._choose_solver(module, len(y), loss, partial=partial)
-        batch_size = self._batch_size(solver, len(y))
-        optimizer, scheduler = state.optimizer, state.scheduler
-        if optimizer is None or has_new_rates(self):
-            optimizer = make_optimizer(self, solver, module, batch_size, weight)
-            scheduler = make_schedule(self, solver, schedule, optimizer, len(y), batch_size)
-            state.optimizer, state.scheduler = optimizer, scheduler
-        is_least_squares = isinstance(optimizer, solvers.LevenbergMarquardt)
+    def _watched(self, prepared: Prepared) -> dict[str, Any]:
+        """Return what `linnet.train` is given of validation rows, which are scored each epoch."""
+        network, rows, held_out = prepared.network, prepared.validation, prepared.held_out
+        if rows is None or held_out is None:
+            return {}
+        score = self._scorer_of_outputs(network.target, held_out)
+        return {
+            "X_val": rows.inputs,
+            "y_val": rows.targets,
+            "sample_weight_val": rows.weight,
+            "on_epoch": score_keeper(network.module, rows.inputs, score, network.state),
+        }
+
+    def _scorer_of_outputs(self, target: Target, part: Part) -> Callable[[torch.Tensor], float]:
+        """Return a function of raw outputs for such rows that gives what `score` does."""
+        score = self._scorer(part.y, part.weight)
+        return lambda outputs: score(self._predictions(outputs, target))
+
+    # Before the training --------------------------------------------------------------------
+
+    def _prepare(
+        self,
+        given: tuple[Any, Any, Any],
+        validation: tuple[Any, Any, Any],
+        *,
+        goes_on: bool,
+        partial: bool,
+        kept: Checkpoint | None,
+    ) -> Prepared:
+        """Check, split and encode the rows, and make the network and its optimizer."""
+        parts, seed = self._parts(given, validation, goes_on=goes_on, partial=partial, kept=kept)
+        part, held_out = parts.train, parts.validation
+        network = self._network(parts, seed, goes_on=goes_on, partial=partial)
+        module, state, dtype = network.module, network.state, dtype_of(network.module)
+        n_rows = len(part.y)
+        solver, schedule, note = self._choose_solver(network, n_rows, partial=partial)
+        batch_size = self._batch_size(solver, n_rows)
+        if state.optimizer is None or has_new_rates(self):
+            state.optimizer = make_optimizer(self, solver, module, batch_size, part.weight)
+            how = (state.optimizer, n_rows, batch_size)
+            state.scheduler = make_schedule(self, solver, schedule, *how)
         if kept is not None:
             kept.also = {"random_state": str(seed), **schedule_settings(self, solver, schedule)}
-        inputs_val, keep_score, state.scores = None, None, []
-        if X_val is not None and y_val is not None:
-            inputs_val = encode(columns, X_val, dtype_of(module))
+        state.scores, encoded_val = [], None
+        if held_out is not None:
             state.scores = list(self.validation_scores_ or []) if goes_on else []
-            keep_score = self._score_keeper(state, module, target, inputs_val, y_val, weight_val)
-        targets = narrowed(self._targets(target, y, "y", loss), dtype_of(module))
-        targets_val = None
-        if y_val is not None:
-            targets_val = narrowed(self._targets(target, y_val, "y_val", loss), dtype_of(module))
-        weight = self._class_weighted(y, weight)
-        lines = [] if partial or goes_on else lint_order(self, all_y, is_split=bool(split))
-        is_one_class = is_classifier(self) and y.ndim == 1
-        del y, all_y  # rows may be many, and from here on their encoded form is needed alone
-        inputs = training_inputs(columns, X, dtype_of(module), is_copy=bool(split))
-        del X
-        history = train(
-            module,
-            inputs,
-            targets,
-            sample_weight=weight,
-            X_val=inputs_val,
-            y_val=targets_val,
-            sample_weight_val=None if y_val is None else self._class_weighted(y_val, weight_val),
-            loss=loss,
-            optimizer=optimizer,
-            scheduler=scheduler,
-            scheduler_step="batch" if schedule in STEPPED_PER_BATCH else "epoch",
-            epochs=epochs,
-            batch_size=batch_size,
-            shuffle=self.shuffle,
-            # It stops by its own criteria, and by validation rows as soon as they get worse.
-            tol=0.0 if is_least_squares else self.tol,
-            patience=None if partial or (is_least_squares and X_val is None) else patience_of(self),
-            clip_grad_norm=self.clip_grad_norm,
-            max_time=self.max_time,
-            random_state=generator,
-            device=self.device,
-            engine=self.engine,
-            n_threads=None if self.n_threads is None else int(self.n_threads),
-            on_epoch=keep_score,
-            progress=bool(self.verbose),
-            checkpoint=kept,
-            state=state,
+            inputs = encode(network.columns, held_out.X, dtype)
+            encoded_val = Encoded(inputs, *self._compared(network, held_out, "y_val"))
+        targets, weight = self._compared(network, part, "y")
+        is_first, is_split = not (partial or goes_on), bool(parts.rows)
+        lines = lint_order(self, parts.whole_y, is_split=is_split) if is_first else []
+        is_one_class = is_classifier(self) and part.y.ndim == 1
+        # Rows may be many, and from here on their encoded form is needed alone.
+        del part.y, parts.whole_y
+        inputs = training_inputs(network.columns, part.X, dtype, is_copy=is_split)
+        return Prepared(
+            network,
+            Encoded(inputs, targets, weight),
+            held_out,
+            encoded_val,
+            parts.test,
+            parts.rows,
+            schedule,
+            batch_size,
+            seed,
+            [note] if note else [],
+            lines,
+            is_one_class,
         )
-        history.seed, history.split = seed, {part: rows.tolist() for part, rows in split.items()}
-        history.notes += [note] if note and note not in history.notes else []
-        if not (partial or goes_on):
-            rows_seen = RowsSeen(inputs, targets, inputs_val, targets_val, is_one_class)
-            lines += lint_fit(self, rows_seen, columns, module)
-            history.notes += lines
-            self._say(lines)
-        if tested is not None:
-            self.test_score_ = self._score_of(*tested, module, columns, target)
-        self._learn_errors(module, target, loss, (inputs_val, y_val, weight_val))
-        self.columns_, self.target_, self.module_ = columns, target, module
-        self.history_, self._state = history, state
-        self._validation_scores = None if inputs_val is None else state.scores
-        self._fitted_as = self.get_params(deep=False)
 
-    def _split(
-        self, y: np.ndarray, weight: np.ndarray | None, seed: int, *, validates: bool
-    ) -> dict[str, np.ndarray]:
-        """Return the rows to train on, to validate and to test; empty where all are trained on."""
-        stratified = is_classifier(self) and y.ndim == 1
-        test_fraction = getattr(self, "test_fraction", 0.0)
-        if not test_fraction and not (validates and self.early_stopping):
-            return {}
-        # Of weight 0, validation rows would say nothing; such a row is as good as absent.
-        rows, split = np.arange(len(y)) if weight is None else np.flatnonzero(weight), {}
-        if test_fraction:
-            kept, held_out = split_rows(
-                y[rows], test_fraction, seed, stratified=stratified, called="test_fraction"
-            )
-            rows, split["test"] = rows[kept], rows[held_out]
-        if validates and self.early_stopping:
-            share = self.validation_fraction / (1 - test_fraction)  # of those that are left
-            kept, held_out = split_rows(y[rows], share, seed, stratified=stratified)
-            rows, split["validation"] = rows[kept], rows[held_out]
-        return {"train": rows, **split}
-
-    _says_lines = True  # the shell says them in its own words
-
-    def _say(self, lines: list[str]) -> None:
-        """Print what was found in the rows, where anything is to be printed."""
-        if self.verbose and self._says_lines:
-            for line in lines:
-                print(f"Note: {line}", file=sys.stderr)
-
-    def _score_of(
+    def _parts(
         self,
-        X: Any,
-        y: np.ndarray,
-        weight: np.ndarray | None,
-        module: nn.Module,
-        columns: Columns,
-        target: Any,
-    ) -> float:
-        """Return the score of a trained module on rows that were held out."""
-        encoded = torch.from_numpy(encode(columns, X, dtype_of(module)))
-        outputs = predict_rows(module, encoded.to(dtype_of(module))).double()
-        score = self._scorer(y, weight)
-        return score(self._predictions(outputs, target))
-
-    def _choose_solver(
-        self, module: nn.Module, n_rows: int, loss: losses.Loss, *, partial: bool
-    ) -> tuple[Any, str, str]:
-        """Return the solver, the schedule of its rate, and what the history notes of the choice."""
-        if self.solver != "auto":
-            return self.solver, self.learning_rate, ""
+        given: tuple[Any, Any, Any],
+        validation: tuple[Any, Any, Any],
+        *,
+        goes_on: bool,
+        partial: bool,
+        kept: Checkpoint | None,
+    ) -> tuple[Parts, int]:
+        """Return the rows to train on, to validate and to test, and the seed of everything."""
+        whole = self._read(*given, reset=not goes_on, fewest=1 if partial else 2)
+        held_out = self._read_validation(*validation)
+        random_state = self.history_.seed if goes_on else self.random_state
+        seed = draw_seed(random_state) if kept is None else kept.seed_for(random_state)
         if partial:
-            return "adamw", self.learning_rate, ""
-        solver, note = choose_solver(module, n_rows, loss)
-        falls = solver == "adamw" and self.learning_rate == "constant"
-        return solver, "cosine" if falls else self.learning_rate, note
+            return Parts.undivided(whole, held_out), seed
+        return divide(self, whole, held_out, seed), seed
 
-    def _learn_errors(
-        self, module: nn.Module, target: Any, loss: losses.Loss, validation: tuple[Any, Any, Any]
-    ) -> None:
-        """Learn from validation rows how far predictions are from the truth, where that is told."""
-
-    def _score_keeper(
-        self,
-        state: TrainingState,
-        module: nn.Module,
-        target: Any,
-        inputs: np.ndarray,
-        y: np.ndarray,
-        weight: np.ndarray | None,
-    ) -> Callable[[History], None]:
-        """Return what appends the score of the validation rows after an epoch."""
-        rows, score = torch.from_numpy(inputs).to(dtype_of(module)), self._scorer(y, weight)
-
-        def keep(history: History) -> None:
-            device = next(module.parameters()).device  # where it is trained
-            with seeded(0, device):  # a module may draw random numbers in evaluation too
-                outputs = predict_rows(module, rows.to(device)).double().cpu()
-            try:
-                state.scores.append(score(self._predictions(outputs, target)))
-            except ValueError:  # infinite: the training diverges, and ends by its loss
-                state.scores.append(math.nan)
-
-        return keep
-
-    def _read(self, X: Any, y: Any, *, reset: bool, fewest: int) -> tuple[Any, np.ndarray]:
-        y = self._read_target(plain_array(y), "y")
-        X = read_inputs(self, X, reset=reset)
-        check_lengths(X, y)
-        if len(y) < fewest:
-            raise ValueError(
-                "X holds 1 sample (n_samples=1): one row is too little to learn from. Give two or "
-                "more."
-            )
-        return X, y
-
-    def _read_validation(self, X_val: Any, y_val: Any, weight_val: Any):
+    def _read_validation(self, X_val: Any, y_val: Any, weight_val: Any) -> Part | None:
         given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": weight_val}
         given = [name for name, value in given.items() if value is not None]
         if not given:
-            return None, None, None
+            return None
         for name in ("X_val", "y_val"):
             if name not in given:
                 raise ValueError(f"{given[0]} is given without {name}: give both, or neither.")
         y_val = self._read_target(plain_array(y_val, "y_val"), "y_val")
         X_val = read_inputs(self, X_val, "X_val", reset=False)
         check_lengths(X_val, y_val, ("X_val", "y_val"))
-        return X_val, y_val, read_weights(weight_val, len(y_val), "sample_weight_val")
+        return Part(X_val, y_val, read_weights(weight_val, len(y_val), "sample_weight_val"))
 
-    def _class_weighted(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
-        """Return the rows' weights, times those of their classes."""
-        return weight
+    def _network(self, parts: Parts, seed: int, *, goes_on: bool, partial: bool) -> Network:
+        """Return a new network, or the one of the last fit to go on with."""
+        if goes_on:
+            check_same_network(self)
+            module, state = self.module_, self._state
+            if not partial:
+                # Copies, so that a training that fails leaves the earlier one as it was. A stream
+                # of many small parts would pay for them as much as for its training.
+                module, state = copy.deepcopy((module, state))
+            loss = self._loss(self.target_)
+            return Network(self.columns_, self.target_, loss, module, state, None)
+        part = parts.train
+        columns = self._fit_columns(part.X, part.weight, partial=partial)
+        # A rare class may be among the validation rows only; a scale is of training rows only.
+        whole = (parts.whole_y, parts.whole_weight)
+        known = whole if is_classifier(self) else (part.y, part.weight)
+        target = self._fit_target(*known, partial=partial)
+        generator = torch.Generator().manual_seed(seed)
+        module = self._build(columns.n_features, target, generator)
+        return Network(columns, target, self._loss(target), module, TrainingState(), generator)
 
-    def _targets(self, target: Any, y: np.ndarray, name: str, loss: losses.Loss) -> np.ndarray:
-        """Return y as the loss compares it."""
-        return target.encode(y, name)
+    def _compared(
+        self, network: Network, part: Part, name: str
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return targets as the loss compares them, and the rows' weights."""
+        targets = self._targets(network.target, part.y, name, network.loss)
+        weight = self._class_weighted(part.y, part.weight)
+        return narrowed(targets, dtype_of(network.module)), weight
 
-    def _fit_columns(self, X: Any, weight: np.ndarray | None, *, partial: bool) -> Columns:
-        options = {"standardize": self.scale_X, "allow_constant": partial}
-        if isinstance(X, np.ndarray):
-            if self.column_types:
-                raise ValueError(
-                    f"column_types names columns ({', '.join(map(repr, self.column_types))}), and "
-                    "X is an array, whose columns have no names. Give X as a data frame, or leave "
-                    "column_types out."
-                )
-            return Columns.for_array(X, sample_weight=weight, **options)
-        if weight is not None:
-            X = take(X, np.flatnonzero(weight > 0))  # a row of weight 0 is as good as absent
-        try:
-            return Columns.fit(X, types=self.column_types, **options)
-        except ValueError as fault:
-            # The table room calls the parameter `types`, as read_table does.
-            told = re.sub(r"\btypes(?==| gives| names)", "column_types", str(fault))
-            raise ValueError(told) from fault
+    def _choose_solver(
+        self, network: Network, n_rows: int, *, partial: bool
+    ) -> tuple[Any, str, str]:
+        """Return the solver, the schedule of its rate, and what the history notes of the choice."""
+        if self.solver != "auto":
+            return self.solver, self.learning_rate, ""
+        if partial:
+            return "adamw", self.learning_rate, ""
+        solver, note = choose_solver(network.module, n_rows, network.loss)
+        falls = solver == "adamw" and self.learning_rate == "constant"
+        return solver, "cosine" if falls else self.learning_rate, note
 
     def _batch_size(self, solver: Any, n_rows: int) -> int:
         if solvers.takes_all_rows(solver):
@@ -479,6 +332,37 @@ class NetworkEstimator(Fitted, BaseEstimator):
                 stacklevel=5,
             )
         return min(int(self.batch_size), n_rows)
+
+    # After the training ---------------------------------------------------------------------
+
+    def _keep(self, prepared: Prepared, history: History, *, is_first: bool) -> None:
+        """Take up a trained network: what its rows, its errors and its scores say, then itself."""
+        network, rows, validation = prepared.network, prepared.rows, prepared.validation
+        columns, target, module = network.columns, network.target, network.module
+        split = {part: numbers.tolist() for part, numbers in prepared.split.items()}
+        history.seed, history.split = prepared.seed, split
+        history.notes += [note for note in prepared.notes if note not in history.notes]
+        held_out = (None, None) if validation is None else (validation.inputs, validation.targets)
+        if is_first:
+            seen = RowsSeen(rows.inputs, rows.targets, *held_out, prepared.is_one_class)
+            lines = prepared.lines + lint_fit(self, seen, columns, module)
+            history.notes += lines
+            self._say(lines)
+        test = prepared.test
+        if test is not None:
+            inputs = torch.from_numpy(encode(columns, test.X, dtype_of(module)))
+            outputs = predict_rows(module, inputs.to(dtype_of(module))).double()
+            self.test_score_ = self._scorer_of_outputs(target, test)(outputs)
+        self._learn_errors(network, held_out[0], prepared.held_out)
+        self.columns_, self.target_, self.module_ = columns, target, module
+        self.history_, self._state = history, network.state
+        self._validation_scores = None if validation is None else network.state.scores
+        self._fitted_as = self.get_params(deep=False)
+
+    def _learn_errors(
+        self, network: Network, inputs: np.ndarray | None, held_out: Part | None
+    ) -> None:
+        """Learn from validation rows how far predictions are from the truth, where that is told."""
 
     def _warn_if_unfinished(self) -> None:
         """Say, as scikit-learn does, that the loss was still falling at the last epoch."""
@@ -496,25 +380,3 @@ class NetworkEstimator(Fitted, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
-
-    # After the fit --------------------------------------------------------------------------
-
-    def _outputs(self, X: Any) -> torch.Tensor:
-        """Return the module's raw outputs (N, K) for raw inputs, as float64."""
-        if "module_" not in vars(self):
-            check_is_fitted(self, "module_")  # which takes as long as a row
-        X = read_inputs(self, X, reset=False)
-        predict = predictor(self.module_, self.columns_.n_features)
-        encoded = encode(self.columns_, X, predict.dtype)
-        return checked_outputs(torch.from_numpy(predict(self.module_, encoded)))
-
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the fitted estimator to one file, ``*.linnet``; see `linnet.save`."""
-        import linnet  # later, for files are read and written by a room further on
-
-        linnet.save(self, path, overwrite=overwrite)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags

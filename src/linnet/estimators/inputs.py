@@ -11,7 +11,6 @@ import narwhals.stable.v1 as nw
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
@@ -156,60 +155,3 @@ def read_weights(sample_weight: Any, n_rows: int, name: str) -> np.ndarray | Non
     size = int(np.frexp(weight.max())[1])
     # Of such sizes sums and squares would overflow or vanish. Powers of two round nothing.
     return weight if abs(size) < _GREATEST_EXPONENT else np.ldexp(weight, -size)
-
-
-def split_rows(
-    y: np.ndarray,
-    fraction: float,
-    seed: int,
-    *,
-    stratified: bool,
-    called: str = "validation_fraction",
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to train on and the rows held out: shuffled, classes in proportion.
-
-    Parameters
-    ----------
-    y : ndarray of shape (N,) or (N, K)
-    fraction : float
-        Of rows that are held out, from 0 to below 1; at least one row is.
-    seed : int
-    stratified : bool
-        Whether y holds classes (N,), each of which goes to both parts.
-    called : str
-        What messages call the fraction.
-
-    Raises
-    ------
-    ValueError
-        If too few rows are left to train on, or a class has one row only.
-    """
-    n_rows = len(y)
-    n_held_out, fewest, strata = max(1, round(fraction * n_rows)), 2, None
-    if stratified:
-        labels, counts = np.unique(y, return_counts=True)
-        if counts.min() < 2:
-            label = (
-                labels[counts.argmin()].item() if y.dtype.kind != "O" else labels[counts.argmin()]
-            )
-            raise ValueError(
-                f"The class {label!r} has one row only, which cannot be both in the training and "
-                "in the validation rows. Add rows of it, leave it out, or give X_val and y_val."
-            )
-        n_held_out, fewest, strata = max(n_held_out, len(labels)), max(2, len(labels)), y
-    if n_rows - n_held_out < fewest:
-        raise ValueError(
-            f"{called}={fraction:.4g} of {n_rows} rows leaves fewer than {fewest} to train "
-            "on. Give more rows, a smaller fraction, or early_stopping=False."
-        )
-    rows, held_out = train_test_split(
-        np.arange(n_rows), test_size=n_held_out, random_state=seed, stratify=strata
-    )
-    return rows, held_out
-
-
-def take(X: Any, rows: np.ndarray) -> Any:
-    """Return some rows of an array or a frame."""
-    if isinstance(X, np.ndarray):
-        return X[rows]
-    return nw.from_native(X, eager_only=True)[rows].to_native()

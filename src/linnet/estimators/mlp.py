@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from linnet.estimators.classification import NetworkClassifier
-from linnet.estimators.fitting import NetworkEstimator, Target
+from linnet.estimators.estimator import Target
+from linnet.estimators.fitting import OneNetwork
 from linnet.estimators.parameters import documented, hidden_sizes, keep
 from linnet.estimators.presets import preset
 from linnet.estimators.regression import NetworkRegressor
@@ -26,7 +27,7 @@ REGRESSION_LOSSES = (
 )
 
 
-class Perceptron(NetworkEstimator):
+class Perceptron(OneNetwork):
     """An estimator that builds its network from sizes."""
 
     def _build(self, n_inputs: int, target: Target, generator: torch.Generator) -> nn.Module:

@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from linnet.engine.torch_engine import seeded
 from linnet.estimators.classification import NetworkClassifier
-from linnet.estimators.fitting import NetworkEstimator
+from linnet.estimators.fitting import OneNetwork
 from linnet.estimators.parameters import documented, keep
 from linnet.estimators.regression import NetworkRegressor
 from linnet.estimators.targets import ClassTarget
@@ -37,7 +37,7 @@ _BOUNDED = {
 _SHAPING = {"View", "Squeeze", "Unsqueeze"}
 
 
-class OwnModule(NetworkEstimator):
+class OwnModule(OneNetwork):
     """An estimator that trains a copy of a module of the user's."""
 
     loss_names = None  # any

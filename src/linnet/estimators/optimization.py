@@ -32,7 +32,7 @@ def make_optimizer(
 
     Parameters
     ----------
-    estimator : NetworkEstimator
+    estimator : OneNetwork
         Has rates, decays and momenta.
     solver : str or callable
         That of the estimator, or the one chosen for it.

@@ -17,9 +17,12 @@ from linnet.engine.prediction import predict as predict_rows
 from linnet.engine.torch_engine import seeded
 from linnet.error_bars import ErrorBars, HeldOutErrors
 from linnet.estimators.encoding import checked_outputs
-from linnet.estimators.fitting import NetworkEstimator, Target
+from linnet.estimators.estimator import NetworkEstimator, Target
+from linnet.estimators.fitting import OneNetwork
 from linnet.estimators.inputs import check_lengths, read_weights
 from linnet.estimators.intervals import Intervals
+from linnet.estimators.parts import Part
+from linnet.estimators.preparation import Network
 from linnet.estimators.scores import r2_scorer
 from linnet.estimators.targets import RegressionTarget, check_regression_target, plain_array
 
@@ -132,28 +135,29 @@ class Regression(RegressorMixin, NetworkEstimator):
         return tags
 
 
-class NetworkRegressor(Intervals, Regression):
+class NetworkRegressor(Intervals, Regression, OneNetwork):
     """A regressor around one network."""
 
     def _learn_errors(
-        self, module: nn.Module, target: Any, loss: losses.Loss, validation: tuple[Any, Any, Any]
+        self, network: Network, inputs: np.ndarray | None, held_out: Part | None
     ) -> None:
         self.__dict__.pop("error_bars_", None)  # of an earlier fit
-        inputs, y, weight = validation
-        if inputs is None:
+        target, loss = network.target, network.loss
+        if inputs is None or held_out is None:
             if loss.compares == "moments":
                 self.error_bars_ = ErrorBars.normal(target.n_outputs)
             return
         with seeded(0, torch.device("cpu")):  # a module may draw random numbers in evaluation too
-            outputs = predict_rows(module, torch.from_numpy(inputs)).double()
+            outputs = predict_rows(network.module, torch.from_numpy(inputs)).double()
         predicted = loss.link(outputs).numpy()
-        errors = target.encode(y, "y_val") - predicted
+        errors = target.encode(held_out.y, "y_val") - predicted
         if loss.compares == "moments":
             errors = errors / losses.standard_deviation(outputs).numpy()
-        held_out = HeldOutErrors(inputs, predicted, errors, np.arange(len(y)), weight)
-        if not held_out.is_usable.all():
+        rows = np.arange(len(errors))
+        found = HeldOutErrors(inputs, predicted, errors, rows, held_out.weight)
+        if not found.is_usable.all():
             return
-        self.error_bars_ = ErrorBars.fit(held_out, n_members=1, seed=0, n_threads=1, local=False)
+        self.error_bars_ = ErrorBars.fit(found, n_members=1, seed=0, n_threads=1, local=False)
 
     def _scaled_errors(self, X: Any) -> tuple[np.ndarray, torch.Tensor]:
         outputs = self._outputs(X)

@@ -3,14 +3,23 @@
 What depends on y alone is worked out once: scikit-learn's own functions, with their checks, take
 longer than an epoch of a small network.
 
-Letters: N rows, K outputs, L labels.
+Letters: N rows, D inputs, K outputs, L labels.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
+import torch
+from torch import nn
+
+from linnet.engine.prediction import predict
+from linnet.engine.torch_engine import seeded
+from linnet.estimators.encoding import dtype_of
+from linnet.history import History
+from linnet.training import TrainingState
 
 Scorer = Callable[[np.ndarray], float]
 
@@ -62,3 +71,35 @@ def accuracy_scorer(y: np.ndarray, weight: np.ndarray | None) -> Scorer:
         return float(is_right.mean() if weight is None else np.average(is_right, weights=weight))
 
     return accuracy
+
+
+def score_keeper(
+    module: nn.Module,
+    inputs: np.ndarray,
+    score: Callable[[torch.Tensor], float],
+    state: TrainingState,
+) -> Callable[[History], None]:
+    """Return what `linnet.train` calls after an epoch: it appends the score to the state's.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        That is trained.
+    inputs : ndarray of shape (N, D)
+        Validation rows.
+    score : callable
+        Of the module's outputs (N, K) for them.
+    state : TrainingState
+    """
+    rows = torch.from_numpy(inputs).to(dtype_of(module))
+
+    def keep(history: History) -> None:
+        device = next(module.parameters()).device  # where it is trained
+        with seeded(0, device):  # a module may draw random numbers in evaluation too
+            outputs = predict(module, rows.to(device)).double().cpu()
+        try:
+            state.scores.append(score(outputs))
+        except ValueError:  # infinite: the training diverges, and ends by its loss
+            state.scores.append(math.nan)
+
+    return keep

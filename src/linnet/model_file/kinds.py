@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from linnet.ensemble import EnsembleClassifier, EnsembleRegressor
 from linnet.estimators import MLPClassifier, MLPRegressor, ModuleClassifier, ModuleRegressor
-from linnet.estimators.fitting import NetworkEstimator
+from linnet.estimators.estimator import NetworkEstimator
 from linnet.estimators.targets import ClassTarget, RegressionTarget
 
 ESTIMATORS: dict[str, type[NetworkEstimator]] = {

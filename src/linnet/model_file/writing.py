@@ -10,7 +10,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from linnet.ensemble.fitting import EnsembleEstimator
-from linnet.estimators.fitting import NetworkEstimator
+from linnet.estimators.estimator import NetworkEstimator
 from linnet.model_file.kinds import ESTIMATORS
 from linnet.model_file.plain_parameters import to_plain
 from linnet.model_format import pack
