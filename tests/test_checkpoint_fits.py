@@ -98,7 +98,7 @@ def test_a_fit_that_crashed_twice_has_the_bits_of_one_in_one_go(tmp_path, crash,
     part.fit(X, targets(part), checkpoint=path, resume=True)
     same(part, whole)
     if hasattr(part, "_out_of_fold"):  # what rows held out say at epochs before the crash, too
-        assert (part._out_of_fold == whole._out_of_fold).all()
+        np.testing.assert_array_equal(part._out_of_fold, whole._out_of_fold)
     # Once more: all is done, and nothing is trained.
     again = clone(part).fit(X, targets(part), checkpoint=path, resume=True)
     same(again, whole)
