@@ -29,11 +29,6 @@ def share_inside(intervals, y):
     return (intervals[..., 0] <= y) & (y <= intervals[..., 1])
 
 
-def missed(value, measured):
-    """A case whose bound is not kept yet, and what was measured instead."""
-    return pytest.param(value, marks=pytest.mark.xfail(reason=f"{measured} inside", strict=True))
-
-
 # Coverage ---------------------------------------------------------------------------------------
 
 
@@ -62,7 +57,7 @@ def test_nine_tenths_of_new_rows_lie_inside_at_each_size(n_rows):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("coverage", [missed(0.5, "0.533 of the rows"), 0.8, 0.95, 0.99])
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.95, 0.99])
 def test_other_coverages_hold_too(coverage):
     cases = [(problem, 500, seed) for problem in PROBLEMS for seed in range(2)]
     assert coverages(cases, coverage).mean() == pytest.approx(coverage, abs=0.03)
