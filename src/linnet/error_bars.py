@@ -150,7 +150,7 @@ class ErrorBars(nn.Module):
     n_inputs, n_outputs : int
         D, K.
     n_networks : int, default=0
-        Networks of the variance, which is the mean of theirs.
+        Networks of the variance, whose logarithm is the mean of theirs.
     n_scores : int, default=1
         Scores that are kept.
 
@@ -206,9 +206,9 @@ class ErrorBars(nn.Module):
             inputs = torch.cat([x, mean], dim=1).clamp(-FARTHEST, FARTHEST).float()
             logs = torch.stack([_log_variances(network, inputs) for network in self.networks])
             bounded = torch.minimum(torch.maximum(logs, self.bounds[0]), self.bounds[1])
-            # The mean of the variances, not of their logarithms, is as great as the variance of
-            # one network, with which the scores were made.
-            variance = variance * torch.exp(self.belief * bounded).mean(dim=0)
+            # The scores were made with one network each: of its logarithm the mean is typical, that
+            # of the variances would be greater.
+            variance = variance * torch.exp(self.belief * bounded.mean(dim=0))
         return torch.sqrt(torch.maximum(self.own * variance, self.of_spread * spread.double() ** 2))
 
     def standard_deviation(self, sigma: torch.Tensor) -> torch.Tensor:
