@@ -399,6 +399,8 @@ def _loop(
 
             result = worker.epoch(order, seed, deadline)
             loss = worker.evaluate(validation) if validation is not None else math.nan
+            if state.left_out is not None and isinstance(validation, Rows):
+                state.left_out.see(module, validation.X)
 
             history.add_epoch(
                 train_loss=result.loss,

@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 import linnet
 from linnet import solvers
 from linnet.history import History
+from linnet.left_out import LeftOut
 from linnet.preflight import check_optimizer
 
 Weights = dict[str, Any]
@@ -51,6 +52,8 @@ class TrainingState:
     warns : bool
         Whether `train` warns where it was interrupted or its loss is not finite; of many trainings
         side by side, who began them tells it once.
+    left_out : LeftOut or None
+        What the validation rows chose without each of them, where that is asked for.
     """
 
     optimizer: torch.optim.Optimizer | None = None
@@ -63,6 +66,7 @@ class TrainingState:
     stale_epochs: int = 0
     scores: list[float] = field(default_factory=list)
     warns: bool = True
+    left_out: LeftOut | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # torch's generators cannot be copied or pickled; their state, a tensor, can.

@@ -56,6 +56,7 @@ def fit(
         ),
     ] = None,
     test_size: options.TestSize = 0.2,
+    interval: options.Interval = None,
     members: options.Members = None,
     hidden: Annotated[
         str | None,
@@ -201,6 +202,12 @@ def fit(
             settings["validation_fraction"] /= 1 - test_size
     kinds = KINDS["one network" if is_one_network else "ensemble"]
     check_request(kinds[loss == "log_loss"], settings, test_size)
+    knows_errors = settings.get("early_stopping", True) or loss == "gaussian"
+    if interval is not None and not knows_errors:
+        raise typer.BadParameter(
+            f"--interval {interval:g} needs validation rows, and this network has none. Write "
+            "--validation-fraction 0.15, or --loss gaussian."
+        )
     check_model(output, file, overwrite=force)
     keeping = {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every, "resume": resume}
     check_keeping(keeping, output)
@@ -212,6 +219,7 @@ def fit(
         features=options.names(features),
         task=task,
         test_size=test_size,
+        interval=interval,
         settings=settings,
         is_ensemble=not is_one_network,
         drop_missing_target=drop_missing_target,
@@ -289,8 +297,8 @@ def say_end(document: dict[str, Any], file: Path, *, but: str = "") -> None:
     interval = document["interval"]
     if interval:
         say(
-            f"Intervals for {interval['coverage']:.0%} hold {interval['inside']:.1%} of the test "
-            f"rows; their mean width is {figure(interval['mean_width'])}."
+            f"Intervals for {100 * interval['coverage']:g}% hold {interval['inside']:.1%} of the "
+            f"test rows; their mean width is {figure(interval['mean_width'])}."
         )
     is_ensemble = document["n_members"] > 1
     say(

@@ -97,7 +97,8 @@ def run(job: Job) -> Result:
     scores: dict[str, dict[str, float]] = {}
     interval = None
     if len(held_out):
-        interval = interval_scores(estimator, X.take(held_out), y[held_out])
+        coverage = 0.9 if job.interval is None else job.interval
+        interval = interval_scores(estimator, X.take(held_out), y[held_out], coverage)
         interrupted |= _score(
             scores, estimator, X, y, (rows, held_out), with_boosting=not interrupted
         )
@@ -157,6 +158,11 @@ def _prepare(job: Job, table: pa.Table) -> tuple[pa.Table, np.ndarray, str, np.n
         )
     task = job.task or task_of(table[job.target])
     _check_target(job, y, task)
+    if job.interval is not None and task == "classification":
+        raise ValueError(
+            f"--interval is for numbers, and the target {job.target!r} is taken as classes. Leave "
+            "it out."
+        )
     return X, y, task, kept
 
 

@@ -41,6 +41,7 @@ class Job:
     delimiter: str | None
     overwrite: bool
     is_preset: bool = False  # which is for numbers
+    interval: float | None = None  # the share of rows that intervals are to hold, if it was given
     # What `linnet.tune` is given besides, for a search.
     search: dict[str, Any] | None = None
     # What `fit` is given besides: checkpoint, checkpoint_every and resume.

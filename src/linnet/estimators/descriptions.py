@@ -12,6 +12,13 @@ from linnet.solvers import SOLVERS
 # "{default}" becomes the default of the class.
 DESCRIPTIONS: dict[str, tuple[str, str]] = {
     "n_members": ("int, default={default}", "Networks that are trained side by side, M."),
+    "cv": (
+        "int, splitter, iterable or None, default={default}",
+        "Which rows members are trained on and which they hold out, as in scikit-learn: a "
+        "splitter, or pairs of row numbers (train, test), of which members take one each in turn. "
+        "So rows that belong together are held out together: list(GroupKFold(8).split(X, y, "
+        "patients)). None: windows of linnet's own, by which each row is held out.",
+    ),
     "module": (
         "torch.nn.Module or callable",
         "A module, which is copied with its weights; or a function of (number of inputs, number "

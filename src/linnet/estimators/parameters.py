@@ -39,6 +39,7 @@ _FRACTION = _Number(Real, 0, 1, closed="left")
 # `loss`, `device`, `hidden_layer_sizes` and `module` have checks of their own.
 CONSTRAINTS: dict[str, list] = {
     "n_members": [_Number(Integral, 1, 1000, closed="both")],
+    "cv": ["cv_object"],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "output_activation": [StrOptions(set(ACTIVATIONS))],
     "initialization": [StrOptions(set(INITIALIZATIONS))],

@@ -257,7 +257,7 @@ class Halving:
         """Compare the defaults with a candidate on the first folds."""
         default, other = self.entries[0], self.entries[number]
         folds = range(n_folds)
-        held_out = [self.plan.held_out[fold] for fold in folds]
+        held_out = [self.plan.folds.held_out[fold] for fold in folds]
         weight = self.plan.weight
         return Comparison.of(
             [default.row_losses[fold] for fold in folds],

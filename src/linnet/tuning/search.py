@@ -207,7 +207,7 @@ class _Search:
         """Race, finish the winner's members, and join them."""
         record, plan = self.record, self.prepared.plan
         usual = self._fit_to_budget()
-        size = (len(plan.X) - len(plan.held_out[0]), plan.X.shape[1], plan.n_outputs)
+        size = (len(plan.folds.trained(0)), plan.X.shape[1], plan.n_outputs)
         record.n_candidates = n_candidates
         n_drawn = 1 if self.is_hopeless or self.interrupted else n_candidates
         found = space.draw(self.base, size, n_drawn, distributions, record.seed)
