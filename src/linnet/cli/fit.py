@@ -289,10 +289,11 @@ def print_fit(document: dict[str, Any], *, as_json: bool) -> None:
         print_table(*score_table(document["scores"]), title=counted(document["n_test"], "test row"))
 
 
-def say_end(document: dict[str, Any], file: Path) -> None:
-    """Say how a fit ended, what was written, and what may come next."""
+def say_end(document: dict[str, Any], file: Path, *, but: str = "") -> None:
+    """Say how a fit ended, what was written, and what may come next; but for a note told before."""
     for note in document["notes"][len(document["chosen"]) :]:
-        say(in_shell_words(note))
+        if note != but:
+            say(in_shell_words(note))
     interval = document["interval"]
     if interval:
         say(

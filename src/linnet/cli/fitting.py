@@ -45,6 +45,8 @@ KINDS: dict[str, tuple[Any, Any]] = {
     "one network": (MLPRegressor, MLPClassifier),
 }
 
+NOTHING_DONE = "Interrupted before the first epoch was done: nothing is written."
+
 
 @dataclass
 class Job:
@@ -154,7 +156,11 @@ def run(job: Job) -> Result:
         _say_keeping(job)
         estimator.fit(X.take(rows), y[rows], **job.keeping)
     else:
-        found = tune(X.take(rows), y[rows], task=task, **job.search, **job.settings)
+        try:
+            found = tune(X.take(rows), y[rows], task=task, **job.search, **job.settings)
+        except KeyboardInterrupt:
+            say(NOTHING_DONE)
+            raise
         estimator, record = found.best_estimator_, found.record_
     if isinstance(estimator, EnsembleEstimator):
         say(estimator.history_.notes[0])
@@ -232,7 +238,7 @@ def _check_outcome(estimator: Any) -> None:
     """Raise, so that nothing is written, where no epoch has made a network worth keeping."""
     history = estimator.history_
     if history.outcome is Outcome.INTERRUPTED and history.best_epoch is None:
-        say("Interrupted before the first epoch was done: nothing is written.")
+        say(NOTHING_DONE)
         raise KeyboardInterrupt
     if history.outcome is Outcome.NOT_FINITE and history.best_epoch is None:
         raise ValueError(

@@ -112,6 +112,9 @@ def tune(
     document = describe_fit(result, time.perf_counter() - started)
     document |= {
         "command": "tune",
+        "outcome_sentence": document["outcome_sentence"].replace(
+            "time given by max_time", "budget of the search"
+        ),
         "search_outcome": record.outcome.value,
         "search_sentence": record.sentence,
         "search_seconds": record.seconds,
@@ -125,7 +128,7 @@ def tune(
     print_table(["setting", "best"], rows, to_stderr=True)
     say(f"{record.sentence} {record.outcome.sentence}")
     say(f"Wrote {record_path} and {picture_path}.")
-    say_end(document, file)
+    say_end(document, file, but=record.sentence)
     if result.interrupted:
         raise typer.Exit(130)
 
