@@ -200,7 +200,7 @@ def test_an_existing_file_is_an_error_of_a_fit(tmp_path, name):
         f"The checkpoint {path} already exists. Write resume=True to go on from it, or choose "
         "another name."
     )
-    with pytest.raises(ValueError, match="is no linnet model, or is cut off"):
+    with pytest.raises(ValueError, match="is no checkpoint of a training, or is cut off"):
         clone(ESTIMATORS[name]).fit(X, y, checkpoint=path, resume=True)
     assert path.read_text() == "mine"
     with pytest.raises(ValueError) as caught:

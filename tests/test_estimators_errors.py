@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 
@@ -247,6 +248,10 @@ DATA = {
     ),
     "another number of columns in X_val": (
         lambda: regressor().fit(X, Y, X_val=X[:, :1], y_val=Y),
+        "X_val has 1 features, but MLPRegressor is expecting 3 features as input.",
+    ),
+    "another number of columns in a frame X_val": (
+        lambda: regressor().fit(pd.DataFrame(X), Y, X_val=pd.DataFrame(X[:, :1]), y_val=Y),
         "X_val has 1 features, but MLPRegressor is expecting 3 features as input.",
     ),
     "one number as y": (

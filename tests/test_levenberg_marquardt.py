@@ -13,7 +13,7 @@ from sklearn.linear_model import BayesianRidge, Ridge
 from torch import nn
 
 import linnet
-from linnet import LevenbergMarquardt
+from linnet import LevenbergMarquardt, criteria
 from linnet.solvers.levenberg_marquardt import MOST_PARAMETERS
 from linnet.solvers.residuals import ModuleResiduals
 
@@ -303,6 +303,27 @@ def test_knobs_out_of_their_range_are_told_at_once():
         "mu=0 has to be a number above 0; mu_dec=2 has to be a number between 0 and 1, or None; "
         "min_grad=-1 has to be a number of 0 or more."
     )
+
+
+def test_knobs_of_a_state_are_looked_at_before_they_are_taken():
+    solver = LevenbergMarquardt(network(3, 1).parameters())
+    state = copy.deepcopy(solver.state_dict())
+    state["param_groups"][0] |= {"mu": 1.0, "mu_inc": True}  # mu would never grow
+    with pytest.raises(ValueError) as error:
+        solver.load_state_dict(state)
+    assert str(error.value) == "mu_inc=True has to be a number above 1, or None."
+    assert solver.mu == 0.001
+
+
+def test_a_step_ends_though_mu_hardly_grows():
+    module = nn.Linear(1, 1)
+    X = torch.tensor([[-1.0], [0.0], [1.0]])
+    y = torch.tensor([[1.0], [-2.0], [1.0]])  # the best line is 0, and lowers nothing
+    with torch.no_grad():
+        module.weight.zero_(), module.bias.zero_()
+    solver = LevenbergMarquardt(module.parameters(), mu_inc=1 + 1e-9, min_grad=0)
+    solver.step(module, X, y)
+    assert solver.converged and solver.criterion is criteria.CONVERGED
 
 
 def test_too_many_parameters_are_refused_with_the_remedy():

@@ -23,7 +23,7 @@ from torch import nn
 
 from linnet.damaged_state import check_alike
 from linnet.history import History, Outcome
-from linnet.model_format import damaged, pack, unpack
+from linnet.model_format import CHECKPOINT, damaged, pack, unpack
 from linnet.plain_state import from_plain, to_plain
 from linnet.preflight import check_checkpoint, check_flags
 from linnet.printable import printable
@@ -45,6 +45,10 @@ _FINAL = (
     Outcome.STOPPED_BY_CALLBACK,
     Outcome.NOT_FINITE,
 )
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written; the training goes on."""
 
 
 class Checkpoint:
@@ -195,7 +199,7 @@ class Checkpoint:
         warnings.warn(
             f"The checkpoint was not written: {reason} The training goes on; the file, if there "
             "was one, is as it was.",
-            UserWarning,
+            CheckpointWarning,
             stacklevel=3,
         )
 
@@ -248,7 +252,7 @@ class CheckpointedTraining:
             outcome = _fill(state, module, *held)
         except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as fault:
             told = str(fault).splitlines()[0] if str(fault) else ""
-            raise damaged(self.file.path, told) from fault
+            raise damaged(self.file.path, told, CHECKPOINT) from fault
         return outcome if outcome in _FINAL else None
 
     def after_epoch(self, state: TrainingState, module: nn.Module, outcome: Outcome | None) -> None:
@@ -299,7 +303,7 @@ def opened(checkpoint: Any, every: Any, *, resume: Any) -> Checkpoint | None:
 
 def _unpack(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Return a checkpoint's description and tensors; raise ValueError if it is none."""
-    description, tensors = unpack(path)
+    description, tensors = unpack(path, CHECKPOINT)
     kept, trainings = description.get("checkpoint_of"), description.get("trainings")
     if kept is None:
         raise ValueError(
@@ -310,7 +314,7 @@ def _unpack(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         and isinstance(trainings, dict)
         and all(isinstance(text, str) for text in kept.values())
     ):
-        raise damaged(path, "it does not say what was trained")
+        raise damaged(path, "it does not say what was trained", CHECKPOINT)
     return description, tensors
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ import typer
 
 from linnet.cli import options
 from linnet.cli.talk import (
+    caught_warnings,
     counted,
     figure,
     print_json,
@@ -134,6 +134,7 @@ def fit(
 
     Example: linnet fit examples/concrete.csv --target strength_mpa -o concrete.linnet
     """
+    from linnet.checkpoint import CheckpointWarning
     from linnet.cli.fitting import describe_fit, run
     from linnet.cli.job import KINDS, Job, check_keeping, check_model, check_request, model_path
     from linnet.ensemble import EnsembleRegressor
@@ -232,9 +233,8 @@ def fit(
     started = time.perf_counter()
     with (
         ended_by_sigterm() if checkpoint is not None else nullcontext(),
-        warnings.catch_warnings(record=True) as caught,
+        caught_warnings(at_once=CheckpointWarning) as caught,
     ):
-        warnings.simplefilter("always")
         try:
             result = run(job)
         except KeyboardInterrupt:

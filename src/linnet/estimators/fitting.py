@@ -176,6 +176,9 @@ class OneNetwork(NetworkEstimator):
                 state=network.state,
             )
             self._keep(prepared, history, is_first=not (partial or goes_on))
+            split = prepared.split
+            del prepared, network, rows  # for a list takes ten times as much memory as its array
+            history.split = {part: numbers.tolist() for part, numbers in split.items()}
 
     def _watched(self, prepared: Prepared) -> dict[str, Any]:
         """Return what `linnet.train` is given of validation rows, which are scored each epoch."""
@@ -211,7 +214,9 @@ class OneNetwork(NetworkEstimator):
         part, held_out = parts.train, parts.validation
         network = self._network(parts, seed, goes_on=goes_on, partial=partial)
         module, state, dtype = network.module, network.state, dtype_of(network.module)
-        n_rows = len(part.y)
+        n_rows, is_split, is_first = len(part.y), bool(parts.rows), not (partial or goes_on)
+        lines = lint_order(self, parts.whole_y, is_split=is_split) if is_first else []
+        del parts.whole_y  # as are encoded rows and others below: rows may be many
         solver, schedule, note = self._choose_solver(network, part, partial=partial)
         batch_size = self._batch_size(solver, n_rows)
         if state.optimizer is None or has_new_rates(self):
@@ -223,14 +228,13 @@ class OneNetwork(NetworkEstimator):
         state.scores, encoded_val = [], None
         if held_out is not None:
             state.scores = list(self.validation_scores_ or []) if goes_on else []
-            inputs = encode(network.columns, held_out.X, dtype)
+            is_copy = "validation" in parts.rows
+            inputs = training_inputs(network.columns, held_out.X, dtype, is_copy=is_copy)
+            del held_out.X  # it may have been written over
             encoded_val = Encoded(inputs, *self._compared(network, held_out, "y_val"))
         targets, weight = self._compared(network, part, "y")
-        is_first, is_split = not (partial or goes_on), bool(parts.rows)
-        lines = lint_order(self, parts.whole_y, is_split=is_split) if is_first else []
         is_one_class = is_classifier(self) and part.y.ndim == 1
-        # Rows may be many, and from here on their encoded form is needed alone.
-        del part.y, parts.whole_y
+        del part.y  # rows may be many, and from here on their encoded form is needed alone
         inputs = training_inputs(network.columns, part.X, dtype, is_copy=is_split)
         return Prepared(
             network,
@@ -342,8 +346,7 @@ class OneNetwork(NetworkEstimator):
         """Take up a trained network: what its rows, its errors and its scores say, then itself."""
         network, rows, validation = prepared.network, prepared.rows, prepared.validation
         columns, target, module = network.columns, network.target, network.module
-        split = {part: numbers.tolist() for part, numbers in prepared.split.items()}
-        history.seed, history.split = prepared.seed, split
+        history.seed = prepared.seed
         history.notes += [note for note in prepared.notes if note not in history.notes]
         held_out = (None, None) if validation is None else (validation.inputs, validation.targets)
         if is_first:

@@ -16,6 +16,9 @@ _NOT_FINITE = (
     "causes: inputs or targets that are not finite or not scaled."
 )
 
+# What torch's own is given; its line search may take so many evaluations in one iteration.
+_FIXED: dict[str, Any] = {"max_iter": 1, "max_eval": 25, "line_search_fn": "strong_wolfe"}
+
 
 class LBFGS(torch.optim.LBFGS):
     r"""L-BFGS with a strong Wolfe line search (Nocedal and Wright 2006, algorithms 7.5 and 3.5).
@@ -94,12 +97,10 @@ class LBFGS(torch.optim.LBFGS):
         super().__init__(
             params,
             lr=lr,
-            max_iter=1,
-            max_eval=25,  # the evaluations that torch's line search may take in one iteration
             history_size=history_size,
             tolerance_grad=tolerance_grad,
             tolerance_change=tolerance_change,
-            line_search_fn="strong_wolfe",
+            **_FIXED,
         )
         self.param_groups[0]["weight_decay"] = weight_decay
 
@@ -122,9 +123,14 @@ class LBFGS(torch.optim.LBFGS):
         Raises
         ------
         ValueError
-            If it is the state of another solver, or of other parameters.
+            If it is the state of another solver or of other parameters, or of another search than
+            this one, which does one iteration a step.
         """
         check_state(self, state_dict)
+        group = state_dict["param_groups"][0]
+        for name, value in _FIXED.items():
+            if group[name] != value:
+                raise ValueError(f"{name}={group[name]!r} has to be {value!r}.")
         super().load_state_dict(state_dict)
         # torch gives what it loads the type of the parameters.
         given = copy.deepcopy(state_dict["state"].get(0))

@@ -18,6 +18,16 @@ from linnet.solvers.residuals import ModuleResiduals, SquaredResiduals, check_ro
 # Parameters from which on J'J (P, P) takes more than 200 MB, and a step some seconds.
 MOST_PARAMETERS = 5000
 _LEAST_MU = 1e-20
+_RANGES = {
+    "mu": ABOVE_0,
+    "mu_dec": or_none(("a number between 0 and 1", lambda x: 0 < x < 1)),
+    "mu_inc": or_none(("a number above 1", lambda x: x > 1)),
+    "mu_max": ABOVE_0,
+    "min_grad": FROM_0,
+    "goal": FROM_0,
+    "weight_decay": FROM_0,
+}
+_MOST_TRIALS = 1000  # of one step: with a mu_inc of nearly 1 there would be no end of them
 _BEND = 0.1  # of a step, over which the bend of the residuals is measured
 
 
@@ -112,17 +122,16 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         bayesian: bool = False,
     ):
         knobs = {
-            "mu": (mu, ABOVE_0),
-            "mu_dec": (mu_dec, or_none(("a number between 0 and 1", lambda x: 0 < x < 1))),
-            "mu_inc": (mu_inc, or_none(("a number above 1", lambda x: x > 1))),
-            "mu_max": (mu_max, ABOVE_0),
-            "min_grad": (min_grad, FROM_0),
-            "goal": (goal, FROM_0),
-            "weight_decay": (weight_decay, FROM_0),
+            "mu": mu,
+            "mu_dec": mu_dec,
+            "mu_inc": mu_inc,
+            "mu_max": mu_max,
+            "min_grad": min_grad,
+            "goal": goal,
+            "weight_decay": weight_decay,
         }
-        check_knobs(knobs)
-        defaults = {name: value for name, (value, _) in knobs.items()}
-        super().__init__(params, {**defaults, "geodesic": geodesic, "bayesian": bayesian})
+        check_knobs({name: (knobs[name], allowed) for name, allowed in _RANGES.items()})
+        super().__init__(params, {**knobs, "geodesic": geodesic, "bayesian": bayesian})
         # What the evidence is weighed by; in the groups, so that a state holds it.
         self.param_groups[0] |= {"last_gain": 1.0, "effective_parameters": None}
         check_size(sum(p.numel() for p in self._parameters()))
@@ -146,9 +155,12 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         Raises
         ------
         ValueError
-            If it is the state of another solver, or of other parameters.
+            If it is the state of another solver or of other parameters, or a number in it is out of
+            its range.
         """
         check_state(self, state_dict)
+        for group in state_dict["param_groups"]:
+            check_knobs({name: (group[name], allowed) for name, allowed in _RANGES.items()})
         super().load_state_dict(state_dict)
         # torch gives what it loads the type of the parameters.
         numbers = [number for group in state_dict["param_groups"] for number in group["params"]]
@@ -238,7 +250,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
             return self._stop(criteria.SMALL_GRADIENT, loss)
         before = loss + decay @ w**2 / 2
         system, mu, n_refused = _Damped(A), group["mu"], 0
-        while mu <= group["mu_max"]:
+        while mu <= group["mu_max"] and n_refused < _MOST_TRIALS:
             if system.factorise(mu):
                 d = system.solve(-b)
                 promised = mu * float(d @ d) - float(b @ d)
