@@ -127,9 +127,8 @@ def fit(X, y):
     if how == "train":
         linnet.train(network(), X, y[:, None], epochs=2, batch_size=1024, engine="native")
     else:
-        scale, held_out = how != "as they are", how == "held out"
-        settings = {"scale_X": scale, "early_stopping": held_out, "max_iter": 2}
-        linnet.MLPRegressor((32,), batch_size=1024, **settings).fit(X, y)
+        scale = how == "standardised"
+        linnet.MLPRegressor((32,), batch_size=1024, max_iter=2, scale_X=scale).fit(X, y)
 
 few = np.random.default_rng(0).normal(size=(500, 20)).astype(np.float32)
 fit(few, few[:, 0])  # loads what is loaded at first use

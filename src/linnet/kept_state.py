@@ -15,6 +15,7 @@ from torch import nn
 
 from linnet.damaged_state import (
     FAULTS,
+    check_alike,
     check_optimizer_state,
     check_scheduler_state,
     check_weights,
@@ -68,6 +69,7 @@ def copy_of(state: TrainingState, outcome: Outcome | None) -> TrainingState:
         best_weights=None if state.best_weights is None else copied(state.best_weights),
         stale_epochs=state.stale_epochs,
         scores=list(state.scores),
+        left_out=None if state.left_out is None else state.left_out.copy(),
     )
 
 
@@ -84,6 +86,7 @@ def describe(
         "scheduler": to_plain(state.scheduler, tensors, f"{prefix}scheduler"),
         "generator": to_plain(state.generator, tensors, f"{prefix}generator"),
         "scores": to_plain(state.scores, tensors, f"{prefix}scores"),
+        "left_out": to_plain(_outputs_of(state), tensors, f"{prefix}left_out"),
         "history": state.history.to_dict(),
         "best_loss": state.best_loss if math.isfinite(state.best_loss) else str(state.best_loss),
         "stale_epochs": state.stale_epochs,
@@ -104,10 +107,8 @@ def fill(
     ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError
         If they are of no use. Some may have been taken by then.
     """
-    read = {
-        name: from_plain(description[name], tensors)
-        for name in ("module", "best_weights", "optimizer", "scheduler", "generator", "scores")
-    }
+    parts = ("module", "best_weights", "optimizer", "scheduler", "generator", "scores", "left_out")
+    read = {name: from_plain(description[name], tensors) for name in parts}
     history = History.from_dict(description["history"])
     generator = torch.Generator()
     generator.set_state(read["generator"])
@@ -121,6 +122,12 @@ def fill(
     if read["best_weights"] is not None:
         check_weights(read["best_weights"], weights, "best_weights")
     check_optimizer_state(read["optimizer"], state.optimizer)
+    outputs, left_out = _outputs_of(state), state.left_out
+    if left_out is not None and outputs is not None:
+        whole = outputs.new_empty(history.n_epochs, *outputs.shape[1:])
+        check_alike(read["left_out"], whole, "left_out")
+        left_out = left_out.copy()
+        left_out.epochs = list(read["left_out"].double().numpy())
     if state.scheduler is not None:
         check_scheduler_state(read["scheduler"], state.scheduler)
         before = vars(state.scheduler)
@@ -133,8 +140,13 @@ def fill(
     outcome, history.outcome = history.outcome, None
     state.generator, state.history = generator, history
     state.best_loss, state.best_weights = best_loss, read["best_weights"]
-    state.stale_epochs, state.scores = stale_epochs, scores
+    state.stale_epochs, state.scores, state.left_out = stale_epochs, scores, left_out
     return outcome
+
+
+def _outputs_of(state: TrainingState) -> torch.Tensor | None:
+    """Return what is kept of validation rows after each epoch, (E, N, K)."""
+    return None if state.left_out is None else state.left_out.tensor()
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from linnet.estimators.optimization import (
     schedule_settings,
 )
 from linnet.estimators.parameters import check_parameters, check_same_network, has_new_rates
-from linnet.estimators.parts import Part, Parts, divide
+from linnet.estimators.parts import Part, Parts, divide, take
 from linnet.estimators.preparation import Encoded, Network, Prepared
 from linnet.estimators.schedules import STEPPED_PER_BATCH
 from linnet.estimators.scores import score_keeper
@@ -217,7 +217,7 @@ class OneNetwork(NetworkEstimator):
         n_rows, is_split, is_first = len(part.y), bool(parts.rows), not (partial or goes_on)
         lines = lint_order(self, parts.whole_y, is_split=is_split) if is_first else []
         del parts.whole_y  # as are encoded rows and others below: rows may be many
-        solver, schedule, note = self._choose_solver(network, n_rows, partial=partial)
+        solver, schedule, note = self._choose_solver(network, part, partial=partial)
         batch_size = self._batch_size(solver, n_rows)
         if state.optimizer is None or has_new_rates(self):
             state.optimizer = make_optimizer(self, solver, module, batch_size, part.weight)
@@ -318,14 +318,17 @@ class OneNetwork(NetworkEstimator):
         return narrowed(targets, dtype_of(network.module)), weight
 
     def _choose_solver(
-        self, network: Network, n_rows: int, *, partial: bool
+        self, network: Network, part: Part, *, partial: bool
     ) -> tuple[Any, str, str]:
         """Return the solver, the schedule of its rate, and what the history notes of the choice."""
         if self.solver != "auto":
             return self.solver, self.learning_rate, ""
         if partial:
             return "adamw", self.learning_rate, ""
-        solver, note = choose_solver(network.module, n_rows, network.loss)
+        n_rows, module = len(part.y), network.module
+        some = np.linspace(0, n_rows - 1, min(64, n_rows)).astype(int)
+        inputs = encode(network.columns, take(part.X, some), dtype_of(module))
+        solver, note = choose_solver(module, n_rows, network.loss, torch.from_numpy(inputs))
         falls = solver == "adamw" and self.learning_rate == "constant"
         return solver, "cosine" if falls else self.learning_rate, note
 
