@@ -171,6 +171,16 @@ def test_columns_that_differ_from_the_fit_are_named_as_scikit_learn_does(make):
         assert str(fault.value) == sentence
 
 
+def test_whole_numbers_beyond_64_bits_are_learnt_as_floats():
+    whole = [int(v) for v in 1e4 * LENGTH]
+    large = pd.DataFrame({"a": [10**30 * v for v in whole[:-1]] + [None]})
+    small = pd.DataFrame({"a": [1.0 * v for v in whole[:-1]] + [None]})
+    assert large["a"].dtype == object
+    predicted = [good().fit(frame, Y).predict(frame) for frame in (large, small)]
+    np.testing.assert_allclose(*predicted, rtol=1e-4, atol=1e-4)
+    assert good().fit(large, Y).columns_.types == {"a": "number"}
+
+
 FRAME = pd.DataFrame(COLUMNS)
 FAULTS = {
     "an array after a table": (
@@ -200,6 +210,12 @@ FAULTS = {
         lambda: good().fit(FRAME, Y).predict(FRAME[:0]),
         ValueError,
         "X has 0 rows (n_samples=0): a minimum of 1 is required.",
+    ),
+    "a whole number beyond float64": (
+        lambda: good().fit(FRAME.assign(length=[*range(N - 1), -(10**400)]), Y),
+        ValueError,
+        "Column 'length' holds a whole number beyond 1.8e308, the greatest 64-bit float, in row 79 "
+        "(counted from 0): give the column in larger units, or its logarithm.",
     ),
     "all constant": (
         lambda: good().fit(pd.DataFrame({"a": [1.0] * N, "b": ["x"] * N}), Y),

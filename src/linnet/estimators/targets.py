@@ -74,6 +74,14 @@ def complex_sentence(name: str) -> str:
     )
 
 
+def too_large_sentence(name: str) -> str:
+    """Return what is said of Python's whole numbers that no float can hold."""
+    return (
+        f"{name} holds a whole number beyond 1.8e308, the greatest 64-bit float. Give {name} in "
+        "larger units, or its logarithm."
+    )
+
+
 def _missing_sentence(name: str, n_missing: int, column: str = "") -> str:
     return (
         f"Input {name} contains NaN: {counted(n_missing, 'missing value')}"
@@ -89,6 +97,23 @@ def bounded(values: np.ndarray) -> np.ndarray:
 
 
 _LARGEST = float(np.finfo(np.float64).max)
+# From here on, neighbouring whole numbers may be one number of float64.
+_FIRST_ALIKE = 2.0**53
+
+
+def _constant_sentence(values: np.ndarray, k: int) -> str:
+    """Say that output k of K is constant; `values` (K,) are those of any row."""
+    which = f" in output {k}" if len(values) > 1 else ""
+    if abs(values[k]) < _FIRST_ALIKE:
+        return (
+            f"y is constant{which} (always {values[k]:g}): there is nothing to learn. Choose a "
+            "target that varies."
+        )
+    return (
+        f"y is constant{which} as 64-bit floats (always {values[k]:g}), which cannot tell all "
+        "whole numbers beyond 2**53 apart. Subtract an offset before the fit, y - y.min(), or "
+        "choose a target that varies."
+    )
 
 
 @dataclass
@@ -130,11 +155,7 @@ class RegressionTarget:
         used = columns if weight is None else columns[weight > 0]
         for k in range(columns.shape[1]):
             if not allow_constant and (used[:, k] == used[0, k]).all():
-                which = f" in output {k}" if columns.shape[1] > 1 else ""
-                raise ValueError(
-                    f"y is constant{which} (always {used[0, k]:g}): there is nothing to learn. "
-                    "Choose a target that varies."
-                )
+                raise ValueError(_constant_sentence(used[0], k))
         if used.min() < least:
             raise ValueError(
                 f"y has a least value of {used.min():g}; this loss needs targets of {least:g} or "
@@ -301,6 +322,8 @@ def check_regression_target(y: np.ndarray, name: str = "y") -> np.ndarray:
         )
     except TypeError as fault:
         raise TypeError(_objects_sentence(y, name, "numbers are needed. Give numbers.")) from fault
+    except OverflowError as fault:
+        raise ValueError(too_large_sentence(name)) from fault
     check_finite(y, f"Input {name} contains NaN or infinity: {name}")
     return y.astype(np.float64)
 
