@@ -318,6 +318,16 @@ DATA = {
         "X holds a whole number beyond 1.8e308, the greatest 64-bit float. Give X in larger units, "
         "or its logarithm.",
     ),
+    "objects in X": (
+        lambda: regressor().fit(np.full((40, 1), 1j, dtype=object), Y),
+        "X holds values that are no numbers (float() argument must be a string or a real number, "
+        "not 'complex'). Give numbers, or a data frame, whose categories, booleans and dates are "
+        "encoded.",
+    ),
+    "records for y": (
+        lambda: regressor().fit(X, np.zeros(40, dtype=[("a", float)])),
+        "y is an array of records ([('a', '<f8')]). Give one of its fields, or a column each.",
+    ),
     "weights beyond float64": (
         lambda: regressor().fit(X, Y, [10**400] + [1] * 39),
         "sample_weight holds a whole number beyond 1.8e308, the greatest 64-bit float. Give "

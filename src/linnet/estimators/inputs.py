@@ -60,6 +60,15 @@ def read_inputs(estimator: BaseEstimator, X: Any, name: str = "X", *, reset: boo
         )
     except OverflowError as fault:
         raise ValueError(too_large_sentence(name)) from fault
+    except TypeError as fault:
+        told = str(fault)
+        # scikit-learn's own are sentences, and its checks look for the words of NumPy's.
+        if not told.startswith(("float() argument", "Cannot cast")):
+            raise
+        raise TypeError(
+            f"{name} holds values that are no numbers ({told}). Give numbers, or a data frame, "
+            "whose categories, booleans and dates are encoded."
+        ) from fault
     except ValueError as fault:
         told = str(fault)
         if told.startswith("Complex data"):

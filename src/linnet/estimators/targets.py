@@ -18,7 +18,9 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_array
 
 from linnet.table.array_checks import check_finite, counted
+from linnet.table.frames import check_unique
 from linnet.table.statistics import center_and_scale, moments, standardized
+from linnet.table.values import is_missing
 
 _MOST_BYTES_OF_CLASSES = 16_000_000
 
@@ -35,7 +37,12 @@ def plain_array(y: Any, name: str = "y") -> np.ndarray:
         raise ValueError(
             "This fit requires y to be passed, but the target y is None. Write fit(X, y)."
         )
+    if nw.dependencies.is_into_dataframe(y):
+        names = getattr(y, "column_names", getattr(y, "columns", ()))
+        check_unique([str(column) for column in names], name)
     frame = nw.from_native(y, allow_series=True, pass_through=True)
+    if isinstance(frame, nw.Series) and frame.dtype in (nw.Int128, nw.UInt128):
+        frame = frame.cast(nw.Float64)
     if isinstance(frame, nw.DataFrame | nw.Series):
         columns = list(frame.iter_columns()) if isinstance(frame, nw.DataFrame) else [frame]
         for column in columns:
@@ -53,8 +60,10 @@ def plain_array(y: Any, name: str = "y") -> np.ndarray:
         raise ValueError(
             f"{name} has rows of different lengths. Give one value a row, or K of them, (N, K)."
         ) from fault
+    if y.dtype.kind == "T":  # texts of any length, which scikit-learn does not know
+        y = np.array(y.tolist(), dtype=str)
     if y.dtype.kind == "O":
-        n_missing = sum(value is None or value != value for value in y.ravel())
+        n_missing = sum(map(is_missing, y.ravel()))
         if n_missing:
             raise ValueError(_missing_sentence(name, n_missing))
     return y
@@ -62,7 +71,7 @@ def plain_array(y: Any, name: str = "y") -> np.ndarray:
 
 def tensor_array(tensor: torch.Tensor) -> np.ndarray:
     """Return a tensor's numbers; NumPy has no bfloat16, and no sparse arrays."""
-    tensor = tensor.detach().to_dense().cpu()
+    tensor = tensor.detach().to_dense().cpu().resolve_conj().resolve_neg()
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
@@ -373,6 +382,10 @@ def _check_shape(y: np.ndarray, name: str, of_what: str) -> None:
         raise ValueError(f"{name} has shape {y.shape}; it has to be (N,), or (N, K) for {of_what}.")
     if y.dtype.kind == "c":
         raise ValueError(complex_sentence(name))
+    if y.dtype.kind == "V":
+        raise ValueError(
+            f"{name} is an array of records ({y.dtype}). Give one of its fields, or a column each."
+        )
 
 
 def _objects_sentence(y: np.ndarray, name: str, remedy: str) -> str:

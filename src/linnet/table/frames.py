@@ -11,7 +11,7 @@ import narwhals.stable.v1 as nw
 import numpy as np
 import pyarrow as pa
 
-from linnet.table.values import is_known
+from linnet.table.values import is_known, is_missing
 
 # A column takes some 900 bytes beside its values.
 MOST_COLUMNS = 50_000
@@ -108,7 +108,7 @@ def _arrow(name: str, series: Any) -> pa.Array:
     if column is None:
         try:
             column = series.to_arrow()
-        except (pa.ArrowException, TypeError) as error:
+        except (pa.ArrowException, TypeError, OverflowError) as error:
             native = getattr(series.to_native(), "dtype", series.dtype)
             raise ValueError(_unknown_type(name, str(native))) from error
     if isinstance(column, pa.ChunkedArray):
@@ -120,7 +120,7 @@ def _arrow(name: str, series: Any) -> pa.Array:
 
 def _mixed(name: str, series: Any) -> pa.Array:
     """Turn a column of Python objects into Arrow: by its one type, or else each value as text."""
-    values = [None if value is None or value != value else value for value in series.to_list()]
+    values = [None if is_missing(value) else value for value in series.to_list()]
     try:
         return pa.array(values)
     except (pa.ArrowException, TypeError, OverflowError):
