@@ -18,7 +18,8 @@ import torch
 from benchmarks.machine import processor
 from benchmarks.rounds import cores, pin
 from linnet import EnsembleRegressor, losses
-from linnet.ensemble.members import Plan, held_out_rows, train_members
+from linnet.ensemble.folds import Folds, windows
+from linnet.ensemble.members import Plan, train_members
 from linnet.ensemble.settings import choose
 
 TABLES = ((1000, 8), (10_000, 8), (1000, 100))
@@ -54,14 +55,14 @@ def _table(n_rows: int, n_inputs: int) -> tuple[np.ndarray, np.ndarray]:
 def _round(X: np.ndarray, y: np.ndarray, epochs: int) -> list[float]:
     """Return the time of one member, and ratios to it in wall and in processor time."""
     y = y.astype(np.float32)
-    held_out = held_out_rows(len(X), 8, seed=0)
+    held_out = windows(len(X), 8, seed=0)
     settings = choose(len(X) - len(held_out[0]), X.shape[1], 1, max_iter=epochs)
     loss = losses.resolve("squared_error")
 
     def train(n_members: int, n_threads: int) -> None:
         plan = Plan(
-            X, y, None, 1, loss, settings, list(range(n_members)), held_out[:n_members],
-            torch.float32,
+            X, y, None, 1, loss, settings, list(range(n_members)),
+            Folds(len(X), held_out[:n_members]), torch.float32,
         )  # fmt: skip
         train_members(plan, engine="native", device="cpu", n_threads=n_threads, max_time=None)
 

@@ -123,7 +123,7 @@ def changed_json(rng: random.Random, data: Any, other: Any) -> Any:
         elif kind == 6:
             inner[place[-1]] = copy.deepcopy(within(data, rng.choice(known)))
         else:
-            inner[place[-1]] = within(other, rng.choice(places(other)))
+            inner[place[-1]] = copy.deepcopy(within(other, rng.choice(places(other))))
     return data
 
 

@@ -14,6 +14,7 @@ import linecache
 import os
 import random
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -31,6 +32,7 @@ SOURCE = str(Path(linnet.__file__).parent)
 # beyond four times the file's size.
 MOST_SECONDS, BYTES_PER_SECOND = 2.0, 5e6
 MOST_BYTES = 64 * 2**20
+GIVEN_UP_AFTER = 20.0  # seconds of processor time
 
 
 @dataclass
@@ -101,11 +103,11 @@ def examine(kind: Kind, path: Path) -> str:
     before = _resident(peak=True)
     started = time.process_time()
     told = "read"
-    with _memory_limited_to(room), warnings.catch_warnings():
+    with _memory_limited_to(room), _time_limited(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             kind.read(path)
-        except Exception as fault:
+        except (Exception, GivenUp) as fault:
             told = _judged(fault, kind.asks_for_any)
     took, grown = time.process_time() - started, _resident() - before
     if took > most_seconds:
@@ -115,7 +117,31 @@ def examine(kind: Kind, path: Path) -> str:
     return told
 
 
-def _judged(fault: Exception, asks_for_any: bool) -> str:
+class GivenUp(BaseException):
+    """A reader has taken much too long."""
+
+
+@contextlib.contextmanager
+def _time_limited() -> Iterator[None]:
+    """End what goes on and on; where that is no Python, end the process, which tells where."""
+
+    def give_up(*_: object) -> None:
+        raise GivenUp
+
+    before = signal.signal(signal.SIGPROF, give_up)
+    faulthandler.register(signal.SIGALRM, chain=True)
+    signal.setitimer(signal.ITIMER_PROF, GIVEN_UP_AFTER)
+    signal.alarm(600)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.alarm(0)
+        faulthandler.unregister(signal.SIGALRM)
+        signal.signal(signal.SIGPROF, before)
+
+
+def _judged(fault: BaseException, asks_for_any: bool) -> str:
     """Return "refused" for an error that a line of linnet raises, else where it comes from."""
     frames = traceback.extract_tb(fault.__traceback__)
     last = frames[-1]
@@ -174,9 +200,7 @@ def run(
         content, suffix = content_of(kind, name, number)
         path = folder / f"case{suffix}"
         path.write_bytes(content)
-        faulthandler.dump_traceback_later(120, exit=True)
         end = examine(kind, path)
-        faulthandler.cancel_dump_traceback_later()
         ends[end if end in ("read", "refused") else "fault"] += 1
         if end not in ("read", "refused"):
             faults.append(f"{name} {number}: {end}")

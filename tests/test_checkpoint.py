@@ -223,11 +223,19 @@ def test_a_damaged_file_is_told_and_nothing_is_changed(tmp_path):
     content = bytearray(path.read_bytes())
     content[-9] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="its bytes are not those that were written"):
+    with pytest.raises(ValueError) as caught:
         fit(4, checkpoint=path, resume=True)
+    assert str(caught.value) == (
+        f"{path} is a damaged checkpoint of a training (its bytes are not those that were "
+        "written). Copy it anew, or give another name to begin anew."
+    )
     path.write_bytes(content[:100])
-    with pytest.raises(ValueError, match="cut off"):
+    with pytest.raises(ValueError) as caught:
         fit(4, checkpoint=path, resume=True)
+    assert str(caught.value) == (
+        f"{path} is no checkpoint of a training, or is cut off. Give the file that keeps yours, or "
+        "copy it anew."
+    )
 
 
 # Disks and callbacks that fail -------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -134,8 +135,8 @@ def test_where_the_time_is_up_it_is_said_how_to_go_on():
         (
             (*KEPT, "--resume"),
             1,
-            "linnet: night is no linnet model, or is cut off. Give a file made by linnet fit or "
-            "linnet.save, or copy it anew.",
+            "linnet: night is no checkpoint of a training, or is cut off. Give the file that keeps "
+            "yours, or copy it anew.",
         ),
     ],
 )
@@ -145,6 +146,29 @@ def test_what_cannot_be_is_told_in_a_sentence(options, code, told):
     assert (ran.code, ran.out) == (code, "")
     assert ran.sentence == told
     assert Path("night").read_text() == "mine" and not Path("concrete.linnet").exists()
+
+
+def test_a_failed_writing_is_said_once_and_when_it_happens(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    said = []
+    after_epoch = CheckpointedTraining.after_epoch
+
+    def watched(self, state, module, outcome):
+        after_epoch(self, state, module, outcome)
+        said.append(sys.stderr.buffer.getvalue().decode())
+
+    monkeypatch.setattr(CheckpointedTraining, "after_epoch", watched)
+    monkeypatch.setattr("linnet.checkpoint._SECONDS_BETWEEN_COPIES", 0.0)
+    monkeypatch.setattr("linnet.checkpoint._SHARE_OF_TIME", 1e9)
+    monkeypatch.setattr(os, "replace", full)
+    ran = linnet(*NETWORK, *KEPT, "--checkpoint-every", "0")
+    note = (
+        "Note: The checkpoint was not written: night cannot be written: No space left on device. "
+        "Choose another place. The training goes on; the file, if there was one, is as it was.\n"
+    )
+    assert [text.count(note) for text in (said[0], ran.err)] == [1, 1]
 
 
 def test_another_table_is_refused_with_what_differs():

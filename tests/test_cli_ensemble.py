@@ -81,7 +81,8 @@ def test_the_document_tells_members_and_intervals(fitted):
         ),
         (
             ("--members", "0"),
-            "--members must be an int in the range [1, 1000]. Got 0 instead.",
+            "--members must be an int in the range [1, 1000]. Got 0 instead. Write --members 8, "
+            "for example.",
         ),
     ],
 )
@@ -131,6 +132,41 @@ def test_an_interval_that_cannot_be_given_is_told(fitted):
     )
 
 
+def test_fit_tells_intervals_of_the_coverage_that_is_asked_for(fitted):
+    table, options = fitted[0] / "concrete.csv", ("-t", "strength_mpa", "-o", "i.linnet", "--force")
+    ran = linnet("fit", table, *options, "--interval", "0.995", *FEW)
+    assert "Intervals for 99.5% hold " in ran.err
+    for given, told in (
+        (("--interval", "90", *FEW), "--interval 90: write a share between 0 and 1."),
+        (
+            ("--interval", "0.5", "--validation-fraction", "0", *QUICK),
+            "--interval 0.5 needs validation rows, and this network has none. Write "
+            "--validation-fraction 0.15, or --loss gaussian.",
+        ),
+    ):
+        ran = linnet("fit", table, *options, *given)
+        assert ran.code and told in " ".join(ran.err.split())
+    options = ("-t", "species", "-o", "i.linnet", "--force", "--interval", "0.5", *FEW)
+    assert linnet("fit", fitted[0] / "birds.csv", *options).sentence == (
+        "linnet: --interval is for numbers, and the target 'species' is taken as classes. Leave it "
+        "out."
+    )
+
+
+def test_pictures_have_bars_of_the_coverage_that_is_asked_for(fitted, monkeypatch):
+    from linnet.plots import ParityDisplay
+
+    drawn, made = [], ParityDisplay.__init__
+    monkeypatch.setattr(
+        ParityDisplay,
+        "__init__",
+        lambda self, *a, **k: (made(self, *a, **k), drawn.append(self))[0],
+    )
+    files = fitted[0] / "concrete.linnet", fitted[0] / "concrete.csv"
+    ran = linnet("plot", *files, "-o", "p", "--kind", "parity", "--interval", "0.5")
+    assert ran.code == 0 and drawn[0].coverage == 0.5
+
+
 def test_a_gaussian_network_has_intervals_without_validation_rows(fitted):
     folder, _ = fitted
     options = ("--loss", "gaussian", "--validation-fraction", "0", "--epochs", "5", "--no-progress")
@@ -148,6 +184,12 @@ def test_a_gaussian_network_has_intervals_without_validation_rows(fitted):
         "--loss gaussian is for one network, MLPRegressor: an ensemble learns the variance from "
         "rows held out, with any loss. Write --loss squared_error."
     ), ran.err
+
+
+def test_show_says_whose_seconds_they_are(fitted):
+    shown = " ".join(linnet("show", fitted[0] / "concrete.linnet").out.split())
+    seconds = sum(load(fitted[0] / "concrete.linnet").history_.seconds)
+    assert f"seconds {seconds:.4g}, the mean of 3 members" in shown, shown
 
 
 def test_show_evaluate_and_plot_take_ensembles(fitted):

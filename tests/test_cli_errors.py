@@ -247,23 +247,26 @@ USAGE = {
     "'auto', 'native', 'torch'.",
     ("--learning-rate", "cosin"): "--learning-rate cosin is not known, did you mean 'cosine'? "
     "Allowed are 'adaptive', 'constant', 'cosine', 'invscaling', 'one_cycle'.",
-    ("--epochs", "0"): "--epochs must be an int in the range [1, inf). Got 0 instead.",
-    ("--max-time", "nan"): "--max-time must be a float in the range [0.0, inf) or None. Got nan "
-    "instead.",
-    ("--alpha", "-1"): "--alpha must be a float in the range [0.0, inf). Got -1.0 instead.",
+    ("--epochs", "0"): "--epochs must be an int in the range [1, inf). Got 0 instead. "
+    "Write --epochs 200, for example.",
+    ("--max-time", "nan"): "--max-time must be a float in the range [0.0, inf). Got nan instead. "
+    "Write --max-time 60, for example.",
+    ("--alpha", "-1"): "--alpha must be a float in the range [0.0, inf). Got -1.0 instead. "
+    "Write --alpha 0.01, for example.",
     ("--n-iter-no-change", "0"): "--n-iter-no-change must be an int in the range [1, inf). Got 0 "
-    "instead.",
+    "instead. Write --n-iter-no-change 10, for example.",
     ("--hidden", "8,,8"): "--hidden '8,,8' is no list of layer sizes. Write whole numbers from 1 "
     "to 1,000,000 with commas between them, such as --hidden 64,64.",
     ("--hidden", "99999999999"): "--hidden '99999999999' is no list of layer sizes. Write whole "
     "numbers from 1 to 1,000,000 with commas between them, such as --hidden 64,64.",
     ("--test-size", "1.5"): "--test-size 1.5: write a fraction from 0 to below 1.",
     ("--test-size", "nan"): "--test-size nan: write a fraction from 0 to below 1.",
-    ("--n-threads", "100000"): "--n-threads must be an int in the range [1, 1024] or None. Got "
-    "100000 instead.",
+    ("--n-threads", "100000"): "--n-threads must be an int in the range [1, 1024]. Got 100000 "
+    "instead. Write --n-threads 2, for example.",
     ("--features", ","): "--features ',' names no column. Write names with commas between them, "
     "such as --features age,height.",
-    ("--batch-size", "0"): "--batch-size must be an int in the range [1, inf). Got 0 instead.",
+    ("--batch-size", "0"): "--batch-size must be an int in the range [1, inf). Got 0 instead. "
+    "Write --batch-size auto, for example.",
     ("--column-type", "zip"): "--column-type zip: write NAME=TYPE, such as zip=category.",
     ("--column-type", "water=txt"): "--column-type water 'txt' is not known. Allowed are "
     "'number', 'category', 'boolean', 'date', 'identifier', 'ignore'.",

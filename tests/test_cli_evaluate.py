@@ -73,6 +73,22 @@ def test_intervals_are_judged_beside_the_scores():
     ]
 
 
+def test_intervals_of_another_coverage_are_judged_when_asked_for():
+    options = ("evaluate", "concrete.linnet", "concrete.csv", "--rows", "all", "--interval", "0.55")
+    table = concrete()
+    y = table.pop("strength_mpa").to_numpy()
+    low, high = load("concrete.linnet").predict_interval(table, 0.55).T
+    assert linnet(*options, "--json").document["interval"] == {
+        "coverage": 0.55,
+        "inside": pytest.approx(float(np.mean((low <= y) & (y <= high)))),
+        "mean_width": pytest.approx(float(np.mean(high - low))),
+    }
+    assert "inside 55% interval" in linnet(*options).out
+    assert linnet("evaluate", "birds.linnet", "birds.csv", "--interval", "0.5").sentence == (
+        "linnet: --interval is for numbers; this model predicts classes."
+    )
+
+
 def test_a_model_that_knows_nothing_of_its_errors_has_scores_only():
     options = ("--validation-fraction", "0", "-o", "blind.linnet", *QUICK)
     assert linnet("fit", "concrete.csv", "-t", "strength_mpa", *options).code == 0

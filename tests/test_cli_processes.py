@@ -66,6 +66,8 @@ def test_ctrl_c_in_a_training_saves_the_best_so_far_and_ends_with_130(folder):
         told = talk_until(process, "Hidden layers")
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+        process.send_signal(signal.SIGINT)  # a hurried hand
         code, out, err = end(process, told)
         assert code == 130, err
         if (folder / "concrete.linnet").exists():

@@ -7,7 +7,8 @@ import json
 import pytest
 from shell import concrete, linnet, write_rows
 
-from linnet import load
+from linnet import Outcome, load
+from linnet.ensemble.members import Plan
 from linnet.tuning import TuningRecord
 
 # A search of a moment.
@@ -32,6 +33,7 @@ def test_a_search_writes_model_record_and_picture(folder):
     assert record.budget == 4.0 and record.seed == 0
     talk = ran.err.splitlines()
     assert f"{record.sentence} {record.outcome.sentence}" in talk
+    assert ran.err.count(record.sentence) == 1
     assert "Wrote m.tuning.json and m.tuning.png." in talk
     assert "Wrote m.linnet. Next:" in talk
     assert (folder / "m.tuning.png").read_bytes().startswith(b"\x89PNG")
@@ -50,6 +52,19 @@ def test_a_search_writes_model_record_and_picture(folder):
     assert again.sentence.startswith("linnet: m.tuning.json already exists.")
 
 
+def test_ctrl_c_before_the_first_epoch_is_told_in_one_sentence(folder, monkeypatch):
+    def interrupted(self, number):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Plan, "_n_batch", interrupted)
+    ran = linnet("tune", "concrete.csv", "--target", "strength_mpa", *QUICK)
+    assert ran.code == 130
+    assert ran.err.splitlines()[-1] == (
+        "Interrupted before the first epoch was done: nothing is written."
+    )
+    assert [path.name for path in folder.iterdir()] == ["concrete.csv"]
+
+
 def test_json_is_one_document():
     line = ("tune", "concrete.csv", "--target", "strength_mpa", "--json", *QUICK)
     document = linnet(*line).document
@@ -60,6 +75,21 @@ def test_json_is_one_document():
     assert document["search_sentence"] == record.sentence
     assert document["n_candidates"] == len(record.candidates)
     assert json.loads(json.dumps(record.best.params)) == document["best_params"]
+
+
+def test_time_that_is_up_is_the_budget(monkeypatch):
+    plan_train = Plan.train
+
+    def slow(self, number, state, **how):
+        member = plan_train(self, number, state, **how)
+        if how.get("on_epoch") is None:
+            member.history.outcome = Outcome.TIME_UP
+        return member
+
+    monkeypatch.setattr(Plan, "train", slow)
+    ran = linnet("tune", "concrete.csv", "--target", "strength_mpa", *QUICK)
+    assert "The budget of the search was used up." in ran.err
+    assert "--max-time" not in ran.err
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
         ).shape == (1030,)
 
 
-@pytest.mark.parametrize(("page", "n_lines"), [("engines.md", 5), ("error_bars.md", 15)])
+@pytest.mark.parametrize(("page", "n_lines"), [("engines.md", 5), ("error_bars.md", 20)])
 def test_the_session_of_a_page_runs(page, n_lines):
     import doctest
 

@@ -22,7 +22,8 @@ from linnet import losses
 from linnet.data import Rows
 from linnet.engine import choose_device, torch_engine
 from linnet.engine.native_engine import NativeEngine
-from linnet.engine.torch_engine import block_size, predict, seeded
+from linnet.engine.torch_engine import block_size, predict
+from linnet.randomness import seeded
 
 EPOCHS, BATCH, N = 4, 32, 100
 

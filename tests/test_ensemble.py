@@ -21,7 +21,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import linnet
 from linnet import EnsembleClassifier, EnsembleRegressor
 from linnet.ensemble.classification import _best_temperature, _temperature
-from linnet.ensemble.members import held_out_rows
+from linnet.ensemble.folds import windows
 from linnet.ensemble.settings import Settings, choose
 from linnet.error_bars import ErrorBars
 from linnet.network import Ensemble, mlp
@@ -200,17 +200,17 @@ def test_weights_of_rows_are_heard(table):
 
 @pytest.mark.parametrize(("n_rows", "n_members"), [(20, 8), (101, 8), (5000, 8), (100, 4), (7, 16)])
 def test_every_row_is_held_out_and_some_twice(n_rows, n_members):
-    windows = held_out_rows(n_rows, n_members, seed=0)
-    counts = np.bincount(np.concatenate(windows), minlength=n_rows)
-    assert len(windows) == n_members
+    found = windows(n_rows, n_members, seed=0)
+    counts = np.bincount(np.concatenate(found), minlength=n_rows)
+    assert len(found) == n_members
     assert counts.min() >= 1 and counts.max() >= (2 if n_members > 4 else 1)
-    assert max(len(window) for window in windows) <= max(1, round(0.25 * n_rows))
+    assert max(len(window) for window in found) <= max(1, round(0.25 * n_rows))
     assert counts.sum() <= 2 * n_rows + 300 + n_members
 
 
 def test_classes_are_held_out_in_proportion():
     classes = np.repeat([0, 1, 2], [800, 160, 40])
-    for window in held_out_rows(1000, 8, seed=0, classes=classes):
+    for window in windows(1000, 8, seed=0, classes=classes):
         shares = np.bincount(classes[window]) / len(window)
         assert shares == pytest.approx([0.8, 0.16, 0.04], abs=0.02)
 
@@ -220,10 +220,10 @@ def test_out_of_fold_predictions_come_from_members_that_were_not_trained_on_the_
     assert fitted.oof_prediction_.shape == y.shape
     inputs = torch.from_numpy(fitted.columns_.encode_array(X)).float()
     seeds = np.random.SeedSequence(0).generate_state(6).tolist()
-    windows = held_out_rows(300, 4, seeds[-1])
+    held_out = windows(300, 4, seeds[-1])
     expected = np.zeros((4, 300))
     expected[:] = np.nan
-    for m, window in enumerate(windows):
+    for m, window in enumerate(held_out):
         with torch.no_grad():
             outputs = fitted.module_.members[m](inputs[window]).numpy()
         expected[m, window] = fitted.target_.decode(outputs)
@@ -398,11 +398,18 @@ def test_ctrl_c_ends_all_members_and_keeps_their_best_weights(table, n_threads, 
     settings = {**SMALL, "max_iter": 10**6, "learning_rate_init": 1e-5}
     model = EnsembleRegressor(6, **settings, n_threads=n_threads)
     threads, sent = threading.active_count(), press(2.0)
-    with pytest.warns(ConvergenceWarning, match="The training was interrupted"):
+    with pytest.warns(ConvergenceWarning) as told:
         model.fit(*table)
+    assert [str(warning.message) for warning in told] == [linnet.Outcome.INTERRUPTED.sentence]
+    assert told[0].filename == __file__
     assert time.monotonic() - sent[0] < 5.0  # the members would have taken hours
     assert model.history_.outcome is linnet.Outcome.INTERRUPTED
-    assert 1 <= len(model.module_.members) <= n_threads  # the others had not begun
+    n_kept = len(model.module_.members)
+    assert 1 <= n_kept <= n_threads  # the others had not begun
+    assert model.history_.notes[0].endswith(
+        f", at most 1,000,000 epochs. {n_kept} of them {'is' if n_kept == 1 else 'are'} kept: "
+        "Ctrl-C came before the others had finished an epoch."
+    )
     assert np.isfinite(model.predict_interval(table[0])).all()
     while threading.active_count() > threads and time.monotonic() - sent[0] < 10:
         time.sleep(0.02)
@@ -417,6 +424,24 @@ def test_ctrl_c_before_any_epoch_leaves_the_estimator_as_it_was(press):
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, X[:, 0])
     assert not hasattr(model, "module_")
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_members_that_diverge_are_told_of_once(table, n_threads):
+    X, y = table
+    model = EnsembleRegressor(
+        3, hidden_layer_sizes=(16,), activation="relu", solver="sgd", learning_rate_init=300.0,
+        max_iter=5, random_state=0, n_threads=n_threads,
+    )  # fmt: skip
+    with pytest.warns(ConvergenceWarning) as told:
+        model.fit(X, y)
+    assert [str(warning.message) for warning in told] == [
+        "In 3 of 3 members the loss or the weights became infinite or NaN; the best finite weights "
+        "are restored. Likely causes: a learning rate that is too high, or inputs or targets that "
+        "are not scaled."
+    ]
+    assert told[0].filename == __file__
+    assert model.history_.outcome is linnet.Outcome.NOT_FINITE
 
 
 def test_max_time_is_shared_by_all_members(table):

@@ -8,7 +8,8 @@ import torch
 
 from linnet import EnsembleClassifier, EnsembleRegressor, losses
 from linnet.engine.prediction import predictor
-from linnet.ensemble.members import Plan, build, held_out_rows, parameter_shapes
+from linnet.ensemble.folds import Folds, windows
+from linnet.ensemble.members import Plan, build, parameter_shapes
 from linnet.ensemble.settings import Settings, choose
 from linnet.network import FeatureScale
 
@@ -17,10 +18,10 @@ def member(n_inputs=6, **given):
     """Return a member's module and optimizer as its training begins."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, n_inputs)).astype(np.float32)
-    held_out = held_out_rows(100, 8, seed=0)
+    folds = Folds(100, windows(100, 8, seed=0))
     settings = choose(80, n_inputs, 1, **given)
     loss = losses.resolve("squared_error")
-    plan = Plan(X, X[:, :1], None, 1, loss, settings, list(range(8)), held_out, torch.float32)
+    plan = Plan(X, X[:, :1], None, 1, loss, settings, list(range(8)), folds, torch.float32)
     return plan.start(0)[:2]
 
 
@@ -79,6 +80,15 @@ def test_members_of_what_is_chosen_are_trained_natively():
     ):
         assert model.fit(X, y).history_.engine == "native"
         assert all(predictor(member, 2).is_native for member in model.module_.members)
+
+
+def test_what_takes_all_rows_has_no_batches():
+    told = choose(1_000, 8, 1, solver="lbfgs", max_iter=30).sentence
+    assert told == (
+        "2 cosines of each input, hidden layers 128,128, silu; lbfgs, all rows at once, at most 30 "
+        "epochs"
+    )
+    assert choose(1_000, 8, 1, n_frequencies=1).sentence.startswith("1 cosine of each input, ")
 
 
 def test_classes_are_learnt_at_a_lower_rate_unless_it_is_given():

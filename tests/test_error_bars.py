@@ -29,11 +29,6 @@ def share_inside(intervals, y):
     return (intervals[..., 0] <= y) & (y <= intervals[..., 1])
 
 
-def missed(value, measured):
-    """A case whose bound is not kept yet, and what was measured instead."""
-    return pytest.param(value, marks=pytest.mark.xfail(reason=f"{measured} inside", strict=True))
-
-
 # Coverage ---------------------------------------------------------------------------------------
 
 
@@ -54,7 +49,7 @@ def test_nine_tenths_of_new_rows_lie_inside_over_all_problems():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_rows", [missed(60, "0.865 of the rows"), 200, 600, 2000])
+@pytest.mark.parametrize("n_rows", [60, 200, 600, 2000])
 def test_nine_tenths_of_new_rows_lie_inside_at_each_size(n_rows):
     shares = coverages([(problem, n_rows, seed) for problem in PROBLEMS for seed in range(5)])
     assert 0.88 < shares.mean() < 0.92
@@ -62,7 +57,7 @@ def test_nine_tenths_of_new_rows_lie_inside_at_each_size(n_rows):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("coverage", [missed(0.5, "0.533 of the rows"), 0.8, 0.95, 0.99])
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.95, 0.99])
 def test_other_coverages_hold_too(coverage):
     cases = [(problem, 500, seed) for problem in PROBLEMS for seed in range(2)]
     assert coverages(cases, coverage).mean() == pytest.approx(coverage, abs=0.03)
@@ -193,9 +188,9 @@ def errors_of(rng, n_rows, common, own):
 
 def test_the_variance_of_members_is_found_from_rows_that_two_hold_out():
     held_out = errors_of(np.random.default_rng(0), 20_000, 0.3, 0.4)
-    assert held_out.member_variance() == pytest.approx([0.16], rel=0.05)
+    assert held_out.member_share() == pytest.approx([0.16 / 0.25], rel=0.05)
     one_each = held_out.take(np.arange(0, 40_000, 2))
-    assert one_each.member_variance() == pytest.approx([0.0])
+    assert one_each.member_share() == pytest.approx([0.0])
 
 
 @pytest.mark.parametrize("n_members", [1, 2, 8])

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from linnet import MLPClassifier, MLPRegressor, ModuleClassifier, ModuleRegressor
+from linnet import (
+    EnsembleRegressor,
+    MLPClassifier,
+    MLPRegressor,
+    ModuleClassifier,
+    ModuleRegressor,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 3))
@@ -106,25 +113,65 @@ def test_every_parameter_out_of_range_is_told_at_once():
         "'hardtanh', 'identity', 'leaky_relu', 'logistic', 'mish', 'relu', 'selu', 'sigmoid', "
         "'silu', 'sin', 'softplus', 'softsign', 'tanh'. "
         "The 'alpha' parameter of MLPRegressor must be a float in the range [0.0, inf). Got -1 "
-        "instead. "
+        "instead. Write alpha=0.01, for example. "
         "The 'batch_size' parameter of MLPRegressor must be a str among {'auto'} or an int in the "
-        "range [1, inf). Got 0 instead. "
+        "range [1, inf). Got 0 instead. Write batch_size='auto', for example. "
         "device='gpu' is not known, did you mean 'cpu'? Allowed are 'auto', 'cpu', 'cuda', 'mps'. "
         "The 'dropout' parameter of MLPRegressor must be a float in the range [0.0, 1.0). Got 1.0 "
-        "instead. "
+        "instead. Write dropout=0.1, for example. "
         "hidden_layer_sizes=(8, 0) is not allowed: sizes must be > 0. Give whole numbers of 1 or "
         "more, such as (64, 64), or () for a linear model. "
         "The 'learning_rate_init' parameter of MLPRegressor must be a float in the range (0.0, "
-        "inf). Got inf instead. "
+        "inf). Got inf instead. Write learning_rate_init=0.01, for example. "
         "loss='square' is not known, did you mean 'squared_error'? Allowed are 'squared_error', "
         "'absolute_error', 'smooth_l1', 'huber', 'poisson', 'quantile', 'gaussian'. "
         "The 'max_iter' parameter of MLPRegressor must be an int in the range [1, inf). Got 0.5 "
-        "instead. "
+        "instead. Write max_iter=200, for example. "
         "solver='adma' is not known, did you mean 'adam'? Allowed are 'adagrad', 'adam', 'adamw', "
         "'auto', 'lbfgs', 'lm', 'nadam', 'radam', 'rmsprop', 'sgd'. "
         "The 'tol' parameter of MLPRegressor must be a float in the range [0.0, inf). Got nan "
-        "instead."
+        "instead. Write tol=0.0001, for example."
     )
+
+
+NUMBERS = {
+    EnsembleRegressor: {"n_members", "n_frequencies", "frequency_scale", "dropout", "alpha"},
+    MLPRegressor: {"max_iter", "tol", "momentum", "power_t", "beta_1", "epsilon", "quantile"},
+    MLPClassifier: {"n_iter_no_change", "batch_size", "clip_grad_norm", "max_time", "n_threads"},
+}
+
+
+@pytest.mark.parametrize("value", [True, np.True_])
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_true_is_no_number(kind, value):
+    """Python takes True for 1."""
+    for name in NUMBERS[kind]:
+        with pytest.raises(ValueError) as fault:
+            kind(**{name: value}).fit(X, Y)
+        told = str(fault.value)
+        assert told.startswith(f"The '{name}' parameter of {kind.__name__} must be "), told
+        assert f" Got {value!r} instead. Write {name}=" in told
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (
+            lambda: EnsembleRegressor(1001),
+            "The 'n_members' parameter of EnsembleRegressor must be an int in the range [1, 1000]. "
+            "Got 1001 instead. Write n_members=8, for example.",
+        ),
+        (
+            lambda: MLPRegressor(max_time=-1),
+            "The 'max_time' parameter of MLPRegressor must be a float in the range [0.0, inf) or "
+            "None. Got -1 instead. Write max_time=60, for example.",
+        ),
+    ],
+)
+def test_a_number_out_of_its_range_is_told_with_one_that_is_in_it(call, sentence):
+    with pytest.raises(ValueError) as fault:
+        call().fit(X, Y)
+    assert str(fault.value) == sentence
 
 
 @pytest.mark.parametrize("sizes", [0, -3, 2.5, (4, 2.5), "64", (True,), None, [[3], [4]], {"a": 1}])
@@ -201,6 +248,10 @@ DATA = {
     ),
     "another number of columns in X_val": (
         lambda: regressor().fit(X, Y, X_val=X[:, :1], y_val=Y),
+        "X_val has 1 features, but MLPRegressor is expecting 3 features as input.",
+    ),
+    "another number of columns in a frame X_val": (
+        lambda: regressor().fit(pd.DataFrame(X), Y, X_val=pd.DataFrame(X[:, :1]), y_val=Y),
         "X_val has 1 features, but MLPRegressor is expecting 3 features as input.",
     ),
     "one number as y": (

@@ -14,7 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_score
 
-from linnet import LevenbergMarquardt, MLPClassifier, MLPRegressor, Outcome
+import linnet
+from linnet import History, LevenbergMarquardt, MLPClassifier, MLPRegressor, Outcome
 from linnet.network import mlp
 
 
@@ -86,6 +87,33 @@ def test_the_knobs_of_lm_are_set_by_a_partial():
     )
 
 
+@pytest.mark.parametrize("engine", ["native", "torch"])
+def test_the_number_of_effective_parameters_is_told_and_kept(engine, tmp_path):
+    X, y = sine()
+    solver = functools.partial(LevenbergMarquardt, bayesian=True)
+    options = {"solver": solver, "max_iter": 60, "n_iter_no_change": np.inf, "random_state": 0}
+    model = MLPRegressor((20,), "tanh", engine=engine, **options)
+    noise = np.random.default_rng(0).normal(size=len(y))
+    model.fit(X, y + 0.1 * noise)
+    found = model.effective_parameters_
+    assert 3 < found < 30 < 61  # of the network's
+    assert found == model.history_.effective_parameters
+    model.solver = "lm"  # a function cannot be written
+    model.save(tmp_path / "model.linnet")
+    assert linnet.load(tmp_path / "model.linnet").effective_parameters_ == found
+    again = History.from_json(model.history_.to_json())
+    assert again.effective_parameters == found
+    record = model.history_.to_dict()
+    del record["effective_parameters"]  # as earlier versions wrote it
+    assert History.from_dict(record).effective_parameters is None
+    assert (
+        MLPRegressor((3,), "tanh", solver="lm", random_state=0)
+        .fit(X, y)
+        .history_.to_dict()["effective_parameters"]
+        is None
+    )
+
+
 def test_lm_refuses_a_classifier_with_what_to_write():
     X = np.random.default_rng(0).normal(size=(40, 2))
     with pytest.raises(ValueError) as error:
@@ -119,8 +147,8 @@ def test_lm_refuses_a_classifier_with_what_to_write():
         ),
         (
             {"hidden_layer_sizes": (5,), "dropout": 0.1},
-            "solver='auto': AdamW, its rate falling as cosine, for a layer mixes rows or draws "
-            "random numbers.",
+            "solver='auto': AdamW, its rate falling as cosine, for the outputs depend on chance: 2 "
+            "is a Dropout.",
         ),
     ],
 )
@@ -188,6 +216,16 @@ def test_a_preset_that_is_mistyped_is_answered():
         MLPRegressor.from_preset("fitnett")
     assert str(error.value) == (
         "preset='fitnett' is not known, did you mean 'fitnet'? Allowed are 'fitnet'."
+    )
+
+
+@pytest.mark.parametrize("estimator", [MLPRegressor, MLPClassifier])
+def test_a_preset_as_a_parameter_is_answered_with_what_to_write(estimator):
+    with pytest.raises(TypeError) as error:
+        estimator(preset="fitnet")
+    assert str(error.value) == (
+        f"{estimator.__name__} has no parameter 'preset': write MLPRegressor.from_preset('fitnet', "
+        "...), which sets plain parameters."
     )
 
 

@@ -15,7 +15,7 @@ import linnet
 from linnet.data import read_rows
 from linnet.network import mlp
 from linnet.table import Columns
-from linnet.table.mapped import release
+from linnet.table.mapped import release, take
 
 in_linux = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="memory is read from Linux's /proc"
@@ -82,6 +82,15 @@ def test_pages_of_a_mapped_file_are_given_back_as_they_are_standardised(mapped):
     inputs = columns.standardize(mapped)
     assert status("RssFile") - before < 3.0
     np.testing.assert_array_equal(inputs, columns.standardize(np.array(mapped)))
+
+
+@in_linux
+def test_rows_of_a_mapped_file_are_taken_without_the_file_in_memory(mapped):
+    rows = np.random.default_rng(0).permutation(len(mapped))[:300_000]
+    before = status("RssFile")
+    taken = take(mapped, rows)
+    assert status("RssFile") - before < 3.0
+    np.testing.assert_array_equal(taken, np.array(mapped)[rows])
 
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])

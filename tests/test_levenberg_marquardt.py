@@ -13,7 +13,7 @@ from sklearn.linear_model import BayesianRidge, Ridge
 from torch import nn
 
 import linnet
-from linnet import LevenbergMarquardt
+from linnet import LevenbergMarquardt, criteria
 from linnet.solvers.levenberg_marquardt import MOST_PARAMETERS
 from linnet.solvers.residuals import ModuleResiduals
 
@@ -276,8 +276,20 @@ def test_a_nan_ends_with_the_weights_as_they_were():
     before = vector(module)
     solver = LevenbergMarquardt(module.parameters())
     y[3] = torch.nan
-    assert np.isnan(solver.step(module, X, y))
-    assert solver.converged
+    with pytest.raises(ValueError) as error:
+        solver.step(module, X, y)
+    assert str(error.value) == "y holds NaN or infinity. Leave such rows out."
+    with torch.no_grad():
+        module[0].bias[0] = torch.nan
+    with pytest.raises(ValueError) as error:
+        solver.step(module, *rows())
+    assert str(error.value) == (
+        "The mean squared residual is nan, and X and y are finite: weights are not, or the outputs "
+        "are too large. Start from other weights, and scale X and y."
+    )
+    assert not solver.converged and solver.reason == ""
+    with torch.no_grad():
+        module[0].bias[0] = before[12]
     np.testing.assert_array_equal(vector(module), before)
 
 
@@ -288,9 +300,30 @@ def test_knobs_out_of_their_range_are_told_at_once():
     with pytest.raises(ValueError) as error:
         LevenbergMarquardt(network(3, 1).parameters(), mu=0, mu_dec=2, min_grad=-1)
     assert str(error.value) == (
-        "mu=0 has to be above 0; mu_dec=2 has to be between 0 and 1, or None; min_grad=-1 has to "
-        "be 0 or more."
+        "mu=0 has to be a number above 0; mu_dec=2 has to be a number between 0 and 1, or None; "
+        "min_grad=-1 has to be a number of 0 or more."
     )
+
+
+def test_knobs_of_a_state_are_looked_at_before_they_are_taken():
+    solver = LevenbergMarquardt(network(3, 1).parameters())
+    state = copy.deepcopy(solver.state_dict())
+    state["param_groups"][0] |= {"mu": 1.0, "mu_inc": True}  # mu would never grow
+    with pytest.raises(ValueError) as error:
+        solver.load_state_dict(state)
+    assert str(error.value) == "mu_inc=True has to be a number above 1, or None."
+    assert solver.mu == 0.001
+
+
+def test_a_step_ends_though_mu_hardly_grows():
+    module = nn.Linear(1, 1)
+    X = torch.tensor([[-1.0], [0.0], [1.0]])
+    y = torch.tensor([[1.0], [-2.0], [1.0]])  # the best line is 0, and lowers nothing
+    with torch.no_grad():
+        module.weight.zero_(), module.bias.zero_()
+    solver = LevenbergMarquardt(module.parameters(), mu_inc=1 + 1e-9, min_grad=0)
+    solver.step(module, X, y)
+    assert solver.converged and solver.criterion is criteria.CONVERGED
 
 
 def test_too_many_parameters_are_refused_with_the_remedy():
@@ -303,23 +336,63 @@ def test_too_many_parameters_are_refused_with_the_remedy():
 
 
 def test_a_closure_is_answered_with_what_to_write():
-    with pytest.raises(TypeError) as error:
-        LevenbergMarquardt(network(3, 1).parameters()).step(lambda: 0.0, None, None)
-    assert str(error.value) == (
-        "LevenbergMarquardt.step got a function; it takes no closure, for it makes the Jacobian by "
-        "blocks of rows. Write solver.step(module, X, y)."
-    )
+    for given, told in ((lambda: 0.0, "a function"), ("adam", "str")):
+        with pytest.raises(TypeError) as error:
+            LevenbergMarquardt(network(3, 1).parameters()).step(given)
+        assert str(error.value) == (
+            f"LevenbergMarquardt.step got {told} for the module; it takes no closure, for it makes "
+            "the Jacobian by blocks of rows. Write solver.step(module, X, y)."
+        )
 
 
-def test_layers_that_mix_rows_or_draw_numbers_are_refused():
-    module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.1), nn.Linear(4, 1))
-    with pytest.raises(ValueError) as error:
-        LevenbergMarquardt(module.parameters()).step(module, *rows(dtype=torch.float32))
-    assert str(error.value) == (
-        "Levenberg-Marquardt cannot train this module: 1 is a BatchNorm1d; 2 is a Dropout. Its "
-        "outputs have to depend on their own row alone, and not on chance. Leave such layers out, "
-        "or write optimizer='adamw'."
-    )
+@pytest.mark.parametrize(
+    ("data", "kind", "sentence"),
+    [
+        (
+            (np.ones((2, 3)), [[1.0], [2.0]]),
+            TypeError,
+            "X is a ndarray; y is a list: LevenbergMarquardt.step takes tensors. Write "
+            "torch.as_tensor(...) around arrays and lists.",
+        ),
+        (
+            (torch.ones(2, 3),),
+            TypeError,
+            "y is a NoneType: LevenbergMarquardt.step takes tensors. Write torch.as_tensor(...) "
+            "around arrays and lists.",
+        ),
+        (
+            (torch.ones(2, 3), torch.ones(3, 1)),
+            ValueError,
+            "The shapes are X (2, 3), y (3, 1): the numbers of rows differ. Give one of each.",
+        ),
+        (
+            (torch.ones(()), torch.ones(3, 1)),
+            ValueError,
+            "The shapes are X (), y (3, 1): each needs rows. Give X (N, D) and y (N, K).",
+        ),
+        (
+            (torch.ones(0, 3), torch.ones(0, 1)),
+            ValueError,
+            "The shapes are X (0, 3), y (0, 1): there are no rows. Give at least one.",
+        ),
+        (
+            (torch.ones(2, 3), torch.ones(2, 1), torch.ones(2, 1)),
+            ValueError,
+            "The shapes are X (2, 3), y (2, 1), sample_weight (2, 1): weights are one a row. Give "
+            "sample_weight (N,).",
+        ),
+        (
+            (torch.full((2, 3), torch.inf), torch.ones(2, 1), -torch.ones(2)),
+            ValueError,
+            "X holds NaN or infinity; sample_weight holds numbers below 0. Leave such rows out.",
+        ),
+    ],
+)
+def test_rows_that_cannot_be_taken_are_told(data, kind, sentence):
+    module = network(3, 1)
+    with pytest.raises(kind) as error:
+        LevenbergMarquardt(module.parameters()).step(module, *data)
+    assert str(error.value) == sentence
 
 
 def test_shapes_that_differ_and_parameters_of_others_are_told():

@@ -71,9 +71,7 @@ def test_sorted_classes_are_told():
 def test_classes_in_blocks_are_told_in_any_order():
     X, _, rng = problem()
     labels = np.repeat(["b", "a", "c"], [70, 70, 60])
-    told = SORTED.replace(
-        "is sorted in", "comes in blocks of equal values in"
-    )
+    told = SORTED.replace("is sorted in", "comes in blocks of equal values in")
     assert notes(classifier(), X, labels) == [told]
     assert notes(network(), X, np.repeat([3.0, 1.0, 2.0, 7.0], 50)) == [told]
     labels[150], labels[10] = labels[10], labels[150]
@@ -104,7 +102,7 @@ def test_a_target_with_one_row_out_of_order_is_not_called_sorted():
 
 
 def test_few_rows_may_be_sorted_by_chance():
-    X, y, _ = problem(19)
+    _, y, _ = problem(19)
     assert lint.sorted_target(np.sort(y)) == []
 
 

@@ -145,4 +145,4 @@ def test_dropout_goes_to_torch():
     module = nn.Sequential(nn.Linear(5, 4), nn.Dropout(0.1), nn.Linear(4, 1))
     _, X, y = quadratic()
     history = linnet.train(module, X, y, optimizer="lbfgs", epochs=2, batch_size=80)
-    assert history.engine_reason == "PyTorch, for a layer mixes rows or draws random numbers."
+    assert history.engine_reason == "PyTorch, for the outputs depend on chance: 1 is a Dropout."

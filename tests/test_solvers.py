@@ -81,6 +81,17 @@ def test_each_solver_goes_on_from_its_saved_state(name):
     assert torch.equal(w, w4)
 
 
+def test_lbfgs_takes_no_state_of_another_search():
+    solver = LBFGS([nn.Parameter(torch.zeros(2))])
+    state = copy.deepcopy(solver.state_dict())
+    state["param_groups"][0][
+        "max_eval"
+    ] = -1e308  # torch's search would end in an error of Python's
+    with pytest.raises(ValueError) as error:
+        solver.load_state_dict(state)
+    assert str(error.value) == "max_eval=-1e+308 has to be 25."
+
+
 def test_lbfgs_finds_the_least_of_rosenbrocks_function():
     w = nn.Parameter(torch.tensor([-1.2, 1.0], dtype=torch.float64))
     solver = LBFGS([w])

@@ -6,6 +6,7 @@ import datetime
 import gzip
 import io
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -268,7 +269,7 @@ NO_NUMPY = (
         ),
         (
             "swallowed.csv",
-            "a,b\n1,x\n2,\"y\n" + "3,z\n" * 50_000,
+            'a,b\n1,x\n2,"y\n' + "3,z\n" * 50_000,
             "swallowed.csv, line 3: a value is longer than 131,072 characters; close the quote "
             "before it, or shorten it.",
         ),
@@ -335,6 +336,17 @@ NO_NUMPY = (
             "cut.csv.gz is damaged or not compressed by gzip, though it is called so: compress it "
             "anew, or take .gz off its name.",
         ),
+        (
+            "both.csv.gz",  # neither whole nor in UTF-8
+            _gzipped(b"a,b\n" + b"1,x\n" * 100_000 + b"2,caf\xe9\n")[:-4],
+            "both.csv.gz is damaged or not compressed by gzip, though it is called so: compress it "
+            "anew, or take .gz off its name.",
+        ),
+        (
+            "blank.csv",
+            ",\n,\n",
+            "blank.csv has no names of columns: write them into its first line.",
+        ),
         ("t.npy", "hello", f"t.npy {NO_NUMPY}"),
         ("t.npy", pickle.dumps([1]), f"t.npy {NO_NUMPY}"),
         ("t.npz", "PK\x03\x04 no archive", f"t.npz {NO_NUMPY}"),
@@ -372,6 +384,18 @@ def test_a_truncated_numpy_file_is_told_wherever_it_is_cut(tmp_path, name):
     content = buffer.getvalue()
     for length in range(8, len(content) - 1, 7):
         assert sentence_of(written(tmp_path, name, content[:length])) == f"{name} {NO_NUMPY}"
+
+
+@pytest.mark.parametrize("version", [b"\x01\x00", b"\x01\x74", b"\x02\x00", b"\x09\x00"])
+def test_no_header_of_an_array_is_read_that_is_longer_than_the_file(tmp_path, version):
+    content = b"\x93NUMPY" + version + b"\x50\x00\xff\x7f" + b" " * 100  # 80 or 2e9 bytes
+    path = written(tmp_path, "t.npy", content)
+    tracemalloc.start()
+    told = sentence_of(path)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert told == f"t.npy {NO_NUMPY}"
+    assert most < 1e6
 
 
 def test_pickled_arrays_are_refused_and_nothing_in_them_runs(tmp_path):

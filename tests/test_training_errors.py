@@ -494,7 +494,7 @@ def test_things_that_are_no_callback_and_no_state():
     )
 
 
-@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "seven"])
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "seven", True])
 def test_seeds_out_of_range(seed):
     assert sentence(ValueError, X, Y, random_state=seed) == (
         f"random_state={seed!r} is not allowed: give a whole number from 0 to 2**32 - 1, a numpy "

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,12 @@ from sklearn.exceptions import ConvergenceWarning
 from torch.nn import Linear
 
 import linnet
+from linnet.ensemble.members import Plan
 from linnet.plots import TuningDisplay, save_figure
 from linnet.tuning import Candidate, Trial, TuningOutcome, TuningRecord
 from linnet.tuning import halving as halving_room
 from linnet.tuning.evidence import Comparison
-from linnet.tuning.halving import Halving, rungs
+from linnet.tuning.halving import Clock, Entry, Halving, rungs
 
 # A search of a second or two.
 QUICK = {"n_candidates": 4, "max_iter": 8, "n_members": 4, "hidden_layer_sizes": (16,)}
@@ -175,7 +177,9 @@ def test_the_record_adds_up(found):
     assert len(record.standing[0]) == len(record.candidates) == 4
     assert record.folds == rungs(4)[: len(record.folds)] == [1, 2, 4][: len(record.folds)]
     for earlier, later in zip(record.standing, record.standing[1:], strict=False):
-        assert set(later) < set(earlier)
+        assert set(later) <= set(earlier)
+        # The best third goes on, and the defaults.
+        assert len(set(later) - {0}) <= math.ceil(len(earlier) / 3)
     for number, candidate in enumerate(record.candidates):
         n_done = max(
             folds
@@ -254,42 +258,118 @@ def test_a_picture_of_losses_that_are_not_finite_is_drawn(tmp_path):
 # Evidence -----------------------------------------------------------------------------------------
 
 
+def compare(first, second, n_members=None, rows=None):
+    """Compare losses of rows, each held out once, after all members are trained."""
+    ends = np.cumsum([len(losses) for losses in first])
+    rows = np.split(np.arange(ends[-1]), ends[:-1]) if rows is None else rows
+    ones = [np.ones(len(losses)) for losses in first]
+    return Comparison.of(first, second, ones, rows, n_members or len(first))
+
+
 def test_a_difference_counts_only_where_it_is_larger_than_its_error():
     rng = np.random.default_rng(0)
     first = [rng.normal(1.0, 0.1, 500) for _ in range(4)]
-    ones = [np.ones(500)] * 4
     better = [losses - 0.02 + rng.normal(0, 0.1, 500) for losses in first]
-    found = Comparison.of(first, better, ones)
+    found = compare(first, better)
     assert found.gain == pytest.approx(0.02, abs=0.01)
-    assert found.standard_error == pytest.approx(0.1 / math.sqrt(2000), rel=0.5)
+    assert found.standard_error == pytest.approx(0.1 / math.sqrt(2000), rel=0.05)
+    assert found.degrees_of_freedom == 1996
     assert found.is_better(1)
-    assert not Comparison.of(first, [f + rng.normal(0, 0.1, 500) for f in first], ones).is_better(1)
-    # Half of the folds say the one, half the other: rows of a fold do not count each for itself.
-    torn = [losses - 0.3 * (k % 2) + 0.25 * (1 - k % 2) for k, losses in enumerate(first)]
-    assert not Comparison.of(first, torn, ones).is_better(1)
+    assert not compare(first, [f + rng.normal(0, 0.1, 500) for f in first]).is_better(1)
     # One fold is one training, whose luck cannot be told from a difference.
-    assert not Comparison.of(first[:1], [first[0] - 1], ones[:1]).is_better(1)
-    # The more rivals, the luckier the best of them.
+    assert not compare(first[:1], [first[0] - 1], n_members=4).is_better(1)
+    # The more rivals, the luckier the best of them; the fewer rows, the surer it has to be.
     assert found.is_better(1) and not Comparison(2.0, 1.0, 4).is_better(10)
-    assert Comparison(2.0, 1.0, 4).is_better(1)
+    assert Comparison(2.0, 1.0, 4).is_better(1) and not Comparison(2.0, 1.0, 4, 2.0).is_better(1)
+    assert not compare([np.ones(1)] * 8, [np.zeros(1)] * 8).is_better(1)
+
+
+def test_the_luck_of_trainings_counts_until_all_members_are_trained():
+    rng = np.random.default_rng(0)
+    # Two trainings of the defaults have gone wrong: these folds are far worse, the others alike.
+    first = [rng.normal(mean, 0.1, 50) for mean in (1.0, 5.0, 1.0, 3.0)]
+    second = [rng.normal(1.0, 0.1, 50) for _ in range(4)]
+    luck = np.std([0.0, 4.0, 0.0, 2.0], ddof=1) / math.sqrt(4)
+    # Four of eight: half of the luck is still to come.
+    half = compare(first, second, n_members=8)
+    assert half.gain == pytest.approx(1.5, abs=0.05)
+    assert half.standard_error == pytest.approx(luck * math.sqrt(0.5), rel=0.05)
+    assert half.degrees_of_freedom == pytest.approx(3.0, abs=0.1)
+    assert not half.is_better(7)
+    # All of four: the wrong ones are in the model, and another one would do without them.
+    whole = compare(first, second)
+    assert whole.standard_error == pytest.approx(0.1 * math.sqrt(2 / 200), rel=0.1)
+    assert whole.is_better(7)
+
+
+def test_rows_that_two_folds_hold_out_count_once():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(1.0, 0.1, 300), rng.normal(0.9, 0.1, 300)
+    once = compare([first[:150], first[150:]], [second[:150], second[150:]])
+    numbers = np.arange(300)
+    twice = compare([first] * 2, [second] * 2, rows=[numbers] * 2)
+    assert twice.gain == pytest.approx(once.gain)
+    assert twice.standard_error == pytest.approx(once.standard_error, rel=0.02)
+    assert twice.degrees_of_freedom == 298
 
 
 def test_whose_training_breaks_is_worse():
     ones = [np.ones(3), np.ones(3)]
     broken = [np.array([1.0, np.inf, 1.0]), np.ones(3)]
-    assert Comparison.of(broken, ones, ones).is_better(5)
-    assert not Comparison.of(ones, broken, ones).is_better(5)
+    assert compare(broken, ones).is_better(5)
+    assert not compare(ones, broken).is_better(5)
 
 
-def test_chance_seldom_wins_over_the_defaults():
+@pytest.mark.parametrize("n_rows", [8, 60])
+def test_chance_seldom_wins_over_the_defaults(n_rows):
     rng = np.random.default_rng(1)
     n_wrong = 0
     for _ in range(300):
-        default = [rng.exponential(size=60) for _ in range(4)]
-        rivals = [[d + rng.normal(0, 0.3, 60) for d in default] for _ in range(8)]
+        default = [rng.exponential(size=n_rows) for _ in range(4)]
+        rivals = [[d + rng.normal(0, 0.3, n_rows) for d in default] for _ in range(8)]
         best = min(rivals, key=lambda folds: np.mean(folds))
-        n_wrong += Comparison.of(default, best, [np.ones(60)] * 4).is_better(8)
-    assert n_wrong <= 30  # 5 % would be 15
+        n_wrong += compare(default, best).is_better(8)
+    assert n_wrong <= 25  # 5 % would be 15
+
+
+def race_of_losses(losses, monkeypatch):
+    """Race candidates whose losses of rows are given: losses[candidate][fold]."""
+    n_members, n_rows = len(losses[0]), len(losses[0][0])
+    rows = np.split(np.arange(n_members * n_rows), n_members)
+    plan = SimpleNamespace(seeds=range(n_members), held_out=rows, weight=None)
+    entries = [Entry(None, Candidate({})) for _ in losses]
+
+    def train_one(race, number, fold, ends_at):
+        entry, values = race.entries[number], losses[number][fold]
+        entry.row_losses[fold] = values
+        trial = Trial(fold, float(values.mean()), n_rows, [1.0], 0.0, 0.0, True)
+        entry.candidate.trials.append(trial)
+
+    monkeypatch.setattr(Halving, "_train_one", train_one)
+    clock = Clock(math.inf)
+    return Halving(plan, entries, n_at_once=1, n_threads=1, clock=clock).run()
+
+
+def test_the_best_of_thirty_alike_seldom_wins_a_race(monkeypatch):
+    rng = np.random.default_rng(2)
+    n_wrong = 0
+    for _ in range(100):
+        rows = rng.normal(size=(1, 8, 40))
+        losses = (rows + 0.3 * rng.normal(size=(30, 8, 40))) ** 2
+        n_wrong += race_of_losses(losses, monkeypatch) != 0
+    assert n_wrong <= 8  # 5 % would be 5
+
+
+def test_the_best_of_thirty_wins_a_race_over_erratic_defaults(monkeypatch):
+    rng = np.random.default_rng(3)
+    n_right = 0
+    for _ in range(20):
+        scale = np.ones((30, 8, 1))
+        scale[0] = np.exp(0.5 * rng.normal(size=(8, 1)))
+        scale[1] = 0.6
+        losses = (scale * rng.normal(size=(30, 8, 40))) ** 2
+        n_right += race_of_losses(losses, monkeypatch) == 1
+    assert n_right >= 18
 
 
 # The budget, and Ctrl-C ---------------------------------------------------------------------------
@@ -343,6 +423,41 @@ def test_ctrl_c_gives_the_best_so_far(n_threads, monkeypatch):
     assert np.isfinite(found.predict(X)).all()
     assert found.best_estimator_.predict_interval(X).shape == (400, 2)
     assert torch.get_num_threads() == n_of_torch
+
+
+def test_ctrl_c_in_the_first_epochs_gives_the_defaults_as_far_as_they_are(monkeypatch):
+    train = Plan.train
+
+    def interrupted(self, number, state, **how):
+        def on_epoch(history):
+            if history.n_epochs == 2:
+                raise KeyboardInterrupt
+
+        return train(self, number, state, **{**how, "on_epoch": on_epoch})
+
+    monkeypatch.setattr(Plan, "train", interrupted)
+    X, y = plane()
+    with pytest.warns(ConvergenceWarning) as told:
+        found = linnet.tune(X, y, **{**QUICK, "budget": 100.0})
+    assert [str(warning.message) for warning in told] == [TuningOutcome.INTERRUPTED.sentence]
+    assert found.record_.sentence == "Nothing but the defaults was tried."
+    assert [trial.finished for trial in found.record_.best.trials] == [False]
+    assert len(found.best_estimator_.module_.members) == 1
+    assert found.best_estimator_.histories_[0].n_epochs == 2
+    first_note = found.best_estimator_.history_.notes[0]
+    assert first_note.startswith("Found by a search: 1 member with ")
+    assert np.isfinite(found.predict(X)).all()
+    TuningDisplay.from_tuning(found, draw=False)
+    assert TuningRecord.from_json(found.record_.to_json()).sentence == found.record_.sentence
+
+
+def test_ctrl_c_before_the_first_epoch_leaves_nothing(monkeypatch):
+    def interrupted(self, number):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Plan, "_n_batch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        linnet.tune(*plane(), **{**QUICK, "budget": 100.0})
 
 
 def test_ctrl_c_after_the_first_rung_gives_its_winner(monkeypatch):
@@ -448,7 +563,7 @@ def test_a_candidate_that_diverges_is_no_winner():
         (
             {"param_distributions": {"dropout": [2.0]}},
             "The 'dropout' parameter of EnsembleRegressor must be a float in the range [0.0, 1.0)"
-            ". Got 2.0 instead.",
+            ". Got 2.0 instead. Write dropout=0.1, for example.",
         ),
         (
             {"param_distributions": [1]},
@@ -465,6 +580,44 @@ def test_what_cannot_be_searched_is_told(arguments, sentence):
         assert str(told.value).startswith("EnsembleRegressor has no parameter 'hiden'")
     else:
         assert str(told.value) == sentence
+
+
+def test_a_record_says_what_was_found():
+    def record(losses, gain=math.nan, outcome=TuningOutcome.ALL_TRIED):
+        trials = [[Trial(0, loss, 10.0, [loss], 0.0, 1.0, True)] for loss in losses]
+        candidates = [Candidate({}, found) for found in trials]
+        candidates[-1].gain = gain
+        return TuningRecord(
+            candidates=candidates, n_candidates=3, best_index=len(losses) - 1, outcome=outcome
+        )
+
+    best = "Of 2 candidates of 3 number 2 was best"
+    than = "than that of the defaults."
+    assert record([0.5, 0.4], 0.1).sentence == (
+        f"{best}: on the same rows held out its loss is 20.0% lower {than}"
+    )
+    # A loss of Poisson's may be 0 and below.
+    for loss in (0.0, -1.0):
+        assert record([loss, loss - 0.5], 0.5).sentence == (
+            f"{best}: on the same rows held out its loss is lower by 0.5 {than}"
+        )
+    assert record([math.inf, 1.0], math.inf).sentence == (
+        f"{best}: the loss of the defaults became infinite."
+    )
+    assert record([1.0, 0.5]).sentence == f"{best}."
+    assert record([1.0]).sentence == "No other settings than the defaults were to be tried."
+    assert record([1.0], outcome=TuningOutcome.TIME_UP).sentence == (
+        "There was time for the defaults alone."
+    )
+
+
+def test_settings_that_are_all_those_of_the_defaults_are_told():
+    found = linnet.tune(*plane(), param_distributions={"dropout": [0.0]}, **QUICK)
+    record = found.record_
+    assert record.notes == ["No settings to be searched differ from the defaults."]
+    assert record.sentence == "No other settings than the defaults were to be tried."
+    assert record.outcome is TuningOutcome.ALL_TRIED
+    assert len(found.best_estimator_.module_.members) == 4
 
 
 def test_an_empty_display_is_told():

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from linnet.plots import ParityDisplay as ParityDisplay
     from linnet.plots import ResidualDisplay as ResidualDisplay
     from linnet.plots import SurfaceDisplay as SurfaceDisplay
+    from linnet.solvers import LBFGS as LBFGS
     from linnet.solvers import LevenbergMarquardt as LevenbergMarquardt
     from linnet.table import read_table as read_table
     from linnet.training import train as train
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 # Where each public name lives. They are imported when first used, so that the shell
 # answers `linnet --help` before torch is loaded, and nothing loads matplotlib unasked.
 _ROOMS = {
+    "LBFGS": "linnet.solvers",
     "EnsembleClassifier": "linnet.ensemble",
     "EnsembleRegressor": "linnet.ensemble",
     "ErrorHistogramDisplay": "linnet.plots",
@@ -55,6 +57,7 @@ _ROOMS = {
 }
 
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
+    "LBFGS",
     "EnsembleClassifier",
     "EnsembleRegressor",
     "ErrorHistogramDisplay",

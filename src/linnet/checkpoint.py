@@ -23,7 +23,7 @@ from torch import nn
 
 from linnet.damaged_state import check_alike
 from linnet.history import History, Outcome
-from linnet.model_format import damaged, pack, unpack
+from linnet.model_format import CHECKPOINT, damaged, pack, unpack
 from linnet.plain_state import from_plain, to_plain
 from linnet.preflight import check_checkpoint, check_flags
 from linnet.printable import printable
@@ -45,6 +45,10 @@ _FINAL = (
     Outcome.STOPPED_BY_CALLBACK,
     Outcome.NOT_FINITE,
 )
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written; the training goes on."""
 
 
 class Checkpoint:
@@ -195,7 +199,7 @@ class Checkpoint:
         warnings.warn(
             f"The checkpoint was not written: {reason} The training goes on; the file, if there "
             "was one, is as it was.",
-            UserWarning,
+            CheckpointWarning,
             stacklevel=3,
         )
 
@@ -248,7 +252,7 @@ class CheckpointedTraining:
             outcome = _fill(state, module, *held)
         except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as fault:
             told = str(fault).splitlines()[0] if str(fault) else ""
-            raise damaged(self.file.path, told) from fault
+            raise damaged(self.file.path, told, CHECKPOINT) from fault
         return outcome if outcome in _FINAL else None
 
     def after_epoch(self, state: TrainingState, module: nn.Module, outcome: Outcome | None) -> None:
@@ -299,7 +303,7 @@ def opened(checkpoint: Any, every: Any, *, resume: Any) -> Checkpoint | None:
 
 def _unpack(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Return a checkpoint's description and tensors; raise ValueError if it is none."""
-    description, tensors = unpack(path)
+    description, tensors = unpack(path, CHECKPOINT)
     kept, trainings = description.get("checkpoint_of"), description.get("trainings")
     if kept is None:
         raise ValueError(
@@ -310,7 +314,7 @@ def _unpack(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         and isinstance(trainings, dict)
         and all(isinstance(text, str) for text in kept.values())
     ):
-        raise damaged(path, "it does not say what was trained")
+        raise damaged(path, "it does not say what was trained", CHECKPOINT)
     return description, tensors
 
 
@@ -328,6 +332,7 @@ def _copy_of(state: TrainingState, outcome: Outcome | None) -> TrainingState:
         best_weights=None if state.best_weights is None else copied(state.best_weights),
         stale_epochs=state.stale_epochs,
         scores=list(state.scores),
+        left_out=None if state.left_out is None else state.left_out.copy(),
     )
 
 
@@ -344,6 +349,7 @@ def _describe(
         "scheduler": to_plain(state.scheduler, tensors, f"{prefix}scheduler"),
         "generator": to_plain(state.generator, tensors, f"{prefix}generator"),
         "scores": to_plain(state.scores, tensors, f"{prefix}scores"),
+        "left_out": to_plain(_outputs_of(state), tensors, f"{prefix}left_out"),
         "history": state.history.to_dict(),
         "best_loss": state.best_loss if math.isfinite(state.best_loss) else str(state.best_loss),
         "stale_epochs": state.stale_epochs,
@@ -358,10 +364,8 @@ def _fill(
     tensors: dict[str, torch.Tensor],
 ) -> Outcome | None:
     """Put a file's values into a begun state and its module; return how the training ended."""
-    read = {
-        name: from_plain(description[name], tensors)
-        for name in ("module", "best_weights", "optimizer", "scheduler", "generator", "scores")
-    }
+    kept = ("module", "best_weights", "optimizer", "scheduler", "generator", "scores", "left_out")
+    read = {name: from_plain(description[name], tensors) for name in kept}
     history = History.from_dict(description["history"])
     generator = torch.Generator()
     generator.set_state(read["generator"])
@@ -370,6 +374,10 @@ def _fill(
     check_alike(read["module"], weights, "module")
     check_alike(read["best_weights"], weights, "best_weights")
     check_alike(read["optimizer"]["param_groups"], own["param_groups"], "optimizer")
+    outputs = _outputs_of(state)
+    if outputs is not None:
+        whole = outputs.new_empty(history.n_epochs, *outputs.shape[1:])
+        check_alike({"outputs": read["left_out"]}, {"outputs": whole}, "left_out")
     if state.scheduler is not None:
         check_alike(read["scheduler"], state.scheduler.state_dict(), "scheduler")
     # All is read before anything is changed, but for what does not fit the module.
@@ -388,4 +396,11 @@ def _fill(
     state.best_weights = read["best_weights"]
     state.stale_epochs = int(description["stale_epochs"])
     state.scores = [float(score) for score in read["scores"]]
+    if state.left_out is not None:
+        state.left_out.epochs = list(read["left_out"].double().numpy())
     return outcome
+
+
+def _outputs_of(state: TrainingState) -> torch.Tensor | None:
+    """Return what is kept of validation rows after each epoch, (E, N, K)."""
+    return None if state.left_out is None else state.left_out.tensor()

@@ -9,20 +9,23 @@ their common mean,
     E e_1² = B + V,    E e_M² = B + V / M                                               (1)
 
 (Krogh and Vedelsby 1995, eq. 6). Rows that two members hold out show V, half the mean square of
-the difference of the two. So the errors of single members, of which there are as many as rows,
-are turned into those of the mean: ``E e_M² = c E e_1²`` with ``c = 1 - (1 - 1/M) V / E e_1²``.
+the difference of the two. So the error of the mean of the k members that hold a row out is turned
+into that of the mean of all: ``E e_M² = c_M / c_k E e_k²`` with ``c_m = 1 - (1 - 1/m) V / E e_1²``.
 
 How errors vary over the inputs is told by two things: a small network that learns the logarithm of
 the variance v(x) of a member's errors (Nix and Weigend 1994), out of fold as well, and the spread
 s(x) of the members, which knows where they were never trained:
 
-    sigma²(x) = max(c v(x), b s²(x)),    b V = c E v / 4,  b <= 1                       (2)
+    sigma²(x) = max(c_M v(x), b s²(x)),    b V = c_M E v / 4,  b <= 1                   (2)
 
 so that the spread counts where it is more than twice as great as usual. Added up, both would count
 what the mean of the members takes away, and rows of little noise would be held too carefully.
 
 Intervals are conformal (Vovk et al. 2005; Lei et al. 2018, section 5.2 for the local scale; Barber
-et al. 2021 for out-of-fold errors): quantiles of the scores ``e_1 / sqrt(v)``, times sigma.
+et al. 2021 and Kim et al. 2020 for the errors of those members that were not trained on a row):
+quantiles of the scores ``e_k / sqrt(c_k v)``, one for each row, times sigma. Both the members and
+the networks of the variance are stopped by rows held out, so that the error of each row is taken at
+the epoch that the others choose (`linnet.left_out`).
 """
 
 from __future__ import annotations
@@ -40,11 +43,13 @@ from scipy.stats import t as student_t
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from linnet import losses
 from linnet.crew import Crew
 from linnet.engine.prediction import predict
+from linnet.left_out import LeftOut
 from linnet.network import mlp
 from linnet.table.statistics import FARTHEST
-from linnet.training import train
+from linnet.training import TrainingState, train
 
 
 @dataclass
@@ -83,22 +88,45 @@ class HeldOutErrors:
             self.X, self.outputs[chosen], self.errors[chosen], self.rows[chosen], weight
         )
 
-    def member_variance(self) -> np.ndarray:
-        """Return V, the variance of members around their mean, (K,); 0 where it is not known.
-
-        As a share of the mean square error of the same rows, times that of all rows.
-        """
+    def member_share(self) -> np.ndarray:
+        """Return the part V / E e_1² of the members' own, (K,), 0 to 1; 0 where it is not known."""
         order = np.argsort(self.rows, kind="stable")
         first = np.flatnonzero(np.diff(self.rows[order]) == 0)
         a, b = self.errors[order[first]], self.errors[order[first + 1]]
         if len(a) == 0:
             return np.zeros(self.errors.shape[1])
         share = ((a - b) ** 2).mean(axis=0) / np.maximum((a**2 + b**2).mean(axis=0), 1e-300)
-        return share.clip(0, 1) * _mean(self.errors**2, self.weight)
+        return share.clip(0, 1)
+
+    def by_row(self, share: np.ndarray) -> HeldOutErrors:
+        """Return one error for each row: that of the mean of its members, as great as one's alone.
+
+        Parameters
+        ----------
+        share : ndarray of shape (K,)
+            V / E e_1².
+        """
+        rows, first, place, counts = np.unique(
+            self.rows, return_index=True, return_inverse=True, return_counts=True
+        )
+        means = []
+        for values in (self.outputs, self.errors):
+            sums = np.zeros((len(rows), values.shape[1]))
+            np.add.at(sums, place, values)
+            means.append(sums / counts[:, None])
+        outputs, errors = means
+        errors /= np.sqrt(_gain(share, counts[:, None]))
+        weight = None if self.weight is None else self.weight[first]
+        return HeldOutErrors(self.X, outputs, errors, rows, weight)
 
 
-# Pairs that the network of the variance learns from, at most, and at least.
-_MOST_PAIRS, _FEWEST_PAIRS = 20_000, 60
+def _gain(share: np.ndarray, n_members: Any) -> np.ndarray:
+    """Return c_m, the mean square error of the mean of m members as a part of that of one."""
+    return 1 - (1 - 1 / n_members) * share
+
+
+# Rows that the network of the variance learns from, at most, and at least.
+_MOST_ROWS, _FEWEST_ROWS = 20_000, 60
 _N_FOLDS = 5
 _HIDDEN = (32, 32)
 _ROWS_SEEN, _MOST_EPOCHS = 400_000, 100
@@ -122,7 +150,7 @@ class ErrorBars(nn.Module):
     n_inputs, n_outputs : int
         D, K.
     n_networks : int, default=0
-        Networks of the variance, which is the mean of theirs.
+        Networks of the variance, whose logarithm is the mean of theirs.
     n_scores : int, default=1
         Scores that are kept.
 
@@ -178,9 +206,9 @@ class ErrorBars(nn.Module):
             inputs = torch.cat([x, mean], dim=1).clamp(-FARTHEST, FARTHEST).float()
             logs = torch.stack([_log_variances(network, inputs) for network in self.networks])
             bounded = torch.minimum(torch.maximum(logs, self.bounds[0]), self.bounds[1])
-            # The mean of the variances, not of their logarithms, is as great as the variance of
-            # one network, with which the scores were made.
-            variance = variance * torch.exp(self.belief * bounded).mean(dim=0)
+            # The scores were made with one network each: of its logarithm the mean is typical, that
+            # of the variances would be greater.
+            variance = variance * torch.exp(self.belief * bounded.mean(dim=0))
         return torch.sqrt(torch.maximum(self.own * variance, self.of_spread * spread.double() ** 2))
 
     def standard_deviation(self, sigma: torch.Tensor) -> torch.Tensor:
@@ -280,16 +308,17 @@ class ErrorBars(nn.Module):
         max_time : float, optional
             Seconds for that.
         """
-        errors, weight = held_out.errors, held_out.weight
-        n_outputs = errors.shape[1]
-        square = _mean(errors**2, weight)
-        variance_of_members = held_out.member_variance()
+        share = held_out.member_share()
+        held_out = held_out.by_row(share)
+        n_rows, n_outputs = held_out.errors.shape
+        square = _mean(held_out.errors**2, held_out.weight)
+        variance_of_members = share * square
         rng = np.random.default_rng(seed)
-        if len(errors) > _MOST_PAIRS:
-            held_out = held_out.take(rng.permutation(len(errors))[:_MOST_PAIRS])
+        if n_rows > _MOST_ROWS:
+            held_out = held_out.take(rng.permutation(n_rows)[:_MOST_ROWS])
         scale = np.sqrt(np.maximum(square, np.finfo(float).tiny))
         learnt = None
-        local = local and len(held_out.errors) >= _FEWEST_PAIRS
+        local = local and n_rows >= _FEWEST_ROWS
         if local:
             learnt = _learn_variance(held_out, scale, rng, n_threads, max_time)
         networks, logs = ([], None) if learnt is None else learnt
@@ -308,7 +337,7 @@ class ErrorBars(nn.Module):
         variance = np.exp(log_variance)
         scores = held_out.errors / np.sqrt(variance)
         bars.scores = torch.from_numpy(_thinned(scores, held_out.weight))
-        gain = 1 - (1 - 1 / n_members) * variance_of_members / np.maximum(square, 1e-300)
+        gain = _gain(share, n_members)
         typical = gain * _mean(variance, held_out.weight)
         b, usual = np.ones(n_outputs), _USUAL_SPREAD * typical
         np.divide(usual, variance_of_members, out=b, where=variance_of_members > usual)
@@ -347,8 +376,11 @@ def _variance_network(n_inputs: int, n_outputs: int, generator: torch.Generator)
 
 
 def _log_variances(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    logs = predict(network, inputs).chunk(2, dim=1)[1].double()
-    return logs.clamp(-_GREATEST_LOG, _GREATEST_LOG)
+    return _logarithms(predict(network, inputs))
+
+
+def _logarithms(outputs: torch.Tensor) -> torch.Tensor:
+    return outputs.chunk(2, dim=1)[1].double().clamp(-_GREATEST_LOG, _GREATEST_LOG)
 
 
 def _learn_variance(
@@ -362,12 +394,10 @@ def _learn_variance(
     inputs = np.hstack([held_out.X[held_out.rows], held_out.outputs])
     inputs = inputs.clip(-FARTHEST, FARTHEST).astype(np.float32)
     errors = (held_out.errors / scale).clip(-_GREATEST_ERROR, _GREATEST_ERROR).astype(np.float32)
-    # The pairs of a row belong to one fold, or the one would tell of the other.
-    _, number = np.unique(held_out.rows, return_inverse=True)
-    fold = rng.permutation(number.max() + 1)[number] % _N_FOLDS
+    fold = rng.permutation(len(errors)) % _N_FOLDS
     seeds = [int(seed) for seed in rng.integers(2**32, size=_N_FOLDS)]
     n_inputs, n_outputs = held_out.X.shape[1], errors.shape[1]
-    logs = np.zeros(errors.shape)
+    logs, gaussian = np.zeros(errors.shape), losses.resolve("gaussian")
     deadline = None if max_time is None else time.monotonic() + max_time
 
     def work(k: int) -> nn.Module:
@@ -380,6 +410,7 @@ def _learn_variance(
         epochs = int(min(_MOST_EPOCHS, max(5, _ROWS_SEEN // n_rows)))
         n_steps = epochs * -(-n_rows // batch_size)
         weight = held_out.weight
+        state = TrainingState(left_out=LeftOut.of(int(others.sum()), 2 * n_outputs))
         train(
             network,
             inputs[rows],
@@ -388,7 +419,7 @@ def _learn_variance(
             X_val=inputs[others],
             y_val=errors[others],
             sample_weight_val=None if weight is None else weight[others],
-            loss="gaussian",
+            loss=gaussian,
             optimizer=optimizer,
             scheduler=LambdaLR(optimizer, lambda step: max(0.0, 1 - step / n_steps)),
             scheduler_step="batch",
@@ -401,8 +432,13 @@ def _learn_variance(
             random_state=generator,
             device="cpu",
             n_threads=1,
+            state=state,
         )
-        logs[others] = _log_variances(network, torch.from_numpy(inputs[others])).numpy()
+        outputs = predict(network, torch.from_numpy(inputs[others]))
+        if state.left_out is not None:
+            weight = None if weight is None else weight[others]
+            outputs = state.left_out.chosen(gaussian, errors[others], weight, outputs)
+        logs[others] = _logarithms(outputs).numpy()
         return network
 
     crew = Crew(_N_FOLDS, n_threads)

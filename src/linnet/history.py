@@ -105,6 +105,9 @@ class History:
         Versions of linnet, torch, numpy and Python.
     split : dict of str to list of int
         Row numbers (from 0) of "train", "validation" and "test" rows, where linnet made the split.
+    effective_parameters : float or None
+        How many parameters the data determine, at the last step of a training with Bayesian
+        regularisation; None without it. See `linnet.LevenbergMarquardt`.
     notes : list of str
         Remarks worth telling, such as a batch size that was clipped.
 
@@ -130,6 +133,7 @@ class History:
     has_validation: bool = False
     versions: dict[str, str] = field(default_factory=dict)
     split: dict[str, list[int]] = field(default_factory=dict)
+    effective_parameters: float | None = None
     notes: list[str] = field(default_factory=list)
     curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _CURVES})
 
@@ -210,6 +214,8 @@ class History:
         """
         record = {f.name: getattr(self, f.name) for f in fields(self)}
         record["split"] = {part: [int(row) for row in rows] for part, rows in self.split.items()}
+        effective = self.effective_parameters
+        record["effective_parameters"] = None if effective is None else _plain(effective)
         record["outcome"] = self.outcome.value if self.outcome else None
         record["curves"] = {name: [_plain(v) for v in c] for name, c in self.curves.items()}
         best = self.best_epoch
@@ -254,6 +260,7 @@ class History:
             if len({len(curve) for curve in curves.values()}) > 1:
                 raise ValueError("the curves differ in length")
             outcome = record["outcome"]
+            effective = record.get("effective_parameters")  # earlier files have none
             split = {
                 str(part): [int(i) for i in rows] for part, rows in dict(record["split"]).items()
             }
@@ -269,6 +276,7 @@ class History:
                 has_validation=record["has_validation"] is True,
                 versions={str(k): str(v) for k, v in dict(record["versions"]).items()},
                 split=split,
+                effective_parameters=None if effective is None else float(effective),
                 notes=[str(note) for note in record["notes"]],
                 curves=curves,
             )

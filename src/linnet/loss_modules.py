@@ -49,7 +49,7 @@ class QuantileLoss(nn.Module):
     def forward(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         error = target - prediction
         loss = torch.maximum(self.quantile * error, (self.quantile - 1) * error)
-        return {"mean": loss.mean, "sum": loss.sum}.get(self.reduction, lambda: loss)()
+        return _reduced(loss, self.reduction)
 
 
 class PoissonLoss(nn.Module):
@@ -78,7 +78,7 @@ class PoissonLoss(nn.Module):
     def forward(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         # xlogy is 0 at y = 0, the limit of y log y.
         loss = torch.exp(prediction) - target - target * prediction + torch.xlogy(target, target)
-        return {"mean": loss.mean, "sum": loss.sum}.get(self.reduction, lambda: loss)()
+        return _reduced(loss, self.reduction)
 
 
 class GaussianLoss(nn.Module):
@@ -108,4 +108,9 @@ class GaussianLoss(nn.Module):
         mean, log_variance = prediction.chunk(2, dim=1)
         square = (target - mean) ** 2 * torch.exp(-log_variance)
         loss = (math.log(2 * math.pi) + log_variance + square) / 2
-        return {"mean": loss.mean, "sum": loss.sum}.get(self.reduction, lambda: loss)()
+        return _reduced(loss, self.reduction)
+
+
+def _reduced(loss: torch.Tensor, reduction: str) -> torch.Tensor:
+    """Return the mean or the sum of losses (B, K), or these themselves."""
+    return {"mean": loss.mean, "sum": loss.sum}.get(reduction, lambda: loss)()

@@ -17,7 +17,7 @@ from torch.nn.parameter import is_lazy
 
 from linnet import losses
 from linnet.data import Rows, Stream
-from linnet.engine.torch_engine import seeded
+from linnet.randomness import seeded
 
 
 def check_parameters(

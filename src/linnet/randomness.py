@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -31,9 +35,53 @@ def draw_seed(random_state: Any) -> int:
         return int(random_state.randint(2**32, dtype=np.uint64))
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**32))
-    if isinstance(random_state, int | np.integer) and 0 <= int(random_state) < 2**32:
+    is_whole = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)
+    if is_whole and 0 <= int(random_state) < 2**32:
         return int(random_state)
     raise ValueError(
         f"random_state={random_state!r} is not allowed: give a whole number from 0 to 2**32 - 1, "
         "a numpy RandomState or Generator, a torch.Generator, or None."
     )
+
+
+# torch has one generator a device for all threads. Those that seed it take turns, or none would
+# draw what its seed says, nor leave the generator as it was found.
+_TURN = threading.RLock()
+
+
+def _renew_turn() -> None:
+    global _TURN
+    _TURN = threading.RLock()  # the old one may belong to a thread that was not forked
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_turn)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators for a while, and leave them as they were found.
+
+    Other threads that ask for the same wait meanwhile.
+    """
+    with _TURN:
+        cpu_state = torch.default_generator.get_state()
+        accelerator = _accelerator_generator(device)
+        accelerator_state = None if accelerator is None else accelerator.get_state()
+        try:
+            torch.default_generator.manual_seed(seed)
+            if accelerator is not None:
+                accelerator.manual_seed(seed)
+            yield
+        finally:
+            torch.default_generator.set_state(cpu_state)
+            if accelerator is not None and accelerator_state is not None:
+                accelerator.set_state(accelerator_state)
+
+
+def _accelerator_generator(device: torch.device) -> torch.Generator | None:
+    if device.type == "cuda":
+        torch.cuda.init()
+        index = torch.cuda.current_device() if device.index is None else device.index
+        return torch.cuda.default_generators[index]
+    return torch.mps._get_default_mps_generator() if device.type == "mps" else None

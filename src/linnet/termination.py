@@ -1,10 +1,12 @@
-"""SIGTERM, with which a system asks a process to end, taken for Ctrl-C."""
+"""SIGTERM, with which a system asks a process to end, and quick presses, taken for one Ctrl-C."""
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,3 +33,31 @@ def ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
         if came:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def quick_presses_are_one(within: float = 0.5) -> Iterator[None]:
+    """Take presses of Ctrl-C that follow each other within so many seconds for one.
+
+    The first ends the training, whose result is then kept; what follows at once, from a hurried
+    hand or a program that hands Ctrl-C on to its group, would cut that off. Only the main thread
+    can; elsewhere, and where Ctrl-C is answered by somebody else, nothing changes.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    last = -math.inf
+
+    def answer(number: int, frame: object) -> None:
+        nonlocal last
+        if time.monotonic() - last < within:
+            return
+        last = time.monotonic()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, answer)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

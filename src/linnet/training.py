@@ -34,7 +34,7 @@ from linnet.engine import (
     renewed,
 )
 from linnet.engine.placement import moved, threads
-from linnet.engine.torch_engine import is_finite, seeded
+from linnet.engine.torch_engine import is_finite
 from linnet.fingerprint import describe, fingerprint
 from linnet.forks import is_forked
 from linnet.history import EpochResult, History, Outcome
@@ -45,7 +45,7 @@ from linnet.preflight import (
     try_out,
 )
 from linnet.progress import EpochBar
-from linnet.randomness import draw_seed, make_generator
+from linnet.randomness import draw_seed, make_generator, seeded
 from linnet.spelling import check_choice
 from linnet.termination import ended_by_sigterm
 from linnet.training_state import (
@@ -133,7 +133,8 @@ def train(
     clip_grad_norm : float, optional
         Greatest Euclidean norm of a step's gradient.
     clip_grad_value : float, optional
-        Greatest size of each number of a step's gradient; applied after `clip_grad_norm`.
+        Greatest size of each number of a step's gradient; applied after `clip_grad_norm`. Both are
+        without effect on Levenberg-Marquardt, which the history notes.
     max_time : float, optional
         Seconds after which the training ends, within an epoch too.
     random_state : int, numpy RandomState or Generator, torch.Generator, optional
@@ -244,6 +245,8 @@ def train(
         if isinstance(rows, Rows) and isinstance(state.optimizer, solvers.TAKE_ALL_ROWS):
             rows = rows.gathered()  # for they take sums over whole arrays
         batch_size = _fit_batch(state.optimizer, rows, batch_size, history)
+        clips = {"clip_grad_norm": clip_grad_norm, "clip_grad_value": clip_grad_value}
+        _note_clips(state.optimizer, clips, history)
         check_last_batch(module, rows, batch_size)
         engine_class, reason = choose(
             engine, module, function, state.optimizer, rows, target_device
@@ -318,7 +321,7 @@ def train(
                 on_epoch=on_epoch,
                 show=None if shown is None else shown.update,
             )
-    if history.outcome in (Outcome.NOT_FINITE, Outcome.INTERRUPTED):
+    if state.warns and history.outcome in (Outcome.NOT_FINITE, Outcome.INTERRUPTED):
         warnings.warn(history.outcome.sentence, ConvergenceWarning, stacklevel=2)
     return history
 
@@ -396,6 +399,8 @@ def _loop(
 
             result = worker.epoch(order, seed, deadline)
             loss = worker.evaluate(validation) if validation is not None else math.nan
+            if state.left_out is not None and isinstance(validation, Rows):
+                state.left_out.see(module, validation.X)
 
             history.add_epoch(
                 train_loss=result.loss,
@@ -405,6 +410,7 @@ def _loop(
                 seconds=time.perf_counter() - started,
             )
             monitored = result.loss if validation is None else loss
+            history.effective_parameters = getattr(optimizer, "effective_parameters", None)
             outcome = _judge(state, module, live, result, monitored, tol)
             if outcome is None and result.criterion is not None:
                 outcome = Outcome(result.criterion[0])
@@ -520,6 +526,18 @@ def _fit_batch(
             history.notes.append(note)
         return n_rows
     return batch_size
+
+
+def _note_clips(
+    optimizer: torch.optim.Optimizer, clips: dict[str, float | None], history: History
+) -> None:
+    given = [f"{name}={value}" for name, value in clips.items() if value is not None]
+    if given and isinstance(optimizer, solvers.LevenbergMarquardt):
+        note = (
+            f"{' and '.join(given)}: without effect, for Levenberg-Marquardt does not step along "
+            "the gradient; its damping keeps steps short."
+        )
+        history.notes += [] if note in history.notes else [note]
 
 
 def _gives_finite(worker: TorchEngine | NativeEngine) -> bool:

@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 import linnet
 from linnet import solvers
 from linnet.history import History
+from linnet.left_out import LeftOut
 from linnet.preflight import check_optimizer
 
 Weights = dict[str, Any]
@@ -48,6 +49,11 @@ class TrainingState:
         Epochs since the monitored loss last improved by more than `tol`.
     scores : list of float
         Of the validation rows after each epoch, where an estimator keeps them.
+    warns : bool
+        Whether `train` warns where it was interrupted or its loss is not finite; of many trainings
+        side by side, who began them tells it once.
+    left_out : LeftOut or None
+        What the validation rows chose without each of them, where that is asked for.
     """
 
     optimizer: torch.optim.Optimizer | None = None
@@ -59,6 +65,8 @@ class TrainingState:
     latest_weights: Weights | None = None
     stale_epochs: int = 0
     scores: list[float] = field(default_factory=list)
+    warns: bool = True
+    left_out: LeftOut | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # torch's generators cannot be copied or pickled; their state, a tensor, can.

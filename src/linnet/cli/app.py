@@ -18,6 +18,7 @@ from linnet.cli.show import show
 from linnet.cli.talk import say
 from linnet.cli.tune import tune
 from linnet.cli.words import in_shell_words
+from linnet.termination import quick_presses_are_one
 
 app = typer.Typer(
     name="linnet",
@@ -61,7 +62,8 @@ def run() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     try:
-        app()
+        with quick_presses_are_one():
+            app()
     except BrokenPipeError:
         # The reader of a pipe has gone; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

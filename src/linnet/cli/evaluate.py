@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from linnet.cli.options import Delimiter, Encoding, Json, ModelFile, Rows, TableFile
+from linnet.cli.options import Delimiter, Encoding, Interval, Json, ModelFile, Rows, TableFile
 from linnet.cli.talk import SCORE_NAMES, counted, print_json, print_table
 
 
@@ -12,6 +12,7 @@ def evaluate(
     model: ModelFile,
     file: TableFile,
     rows: Rows = None,
+    interval: Interval = None,
     encoding: Encoding = "utf-8",
     delimiter: Delimiter = None,
     as_json: Json = False,
@@ -19,8 +20,9 @@ def evaluate(
     """Score a model on a table that holds the target.
 
     Numbers: R², RMSE and MAE, the last two in the target's units; and which share of the rows
-    lies inside of their 90 % intervals, and how wide these are on average, for models that know
-    their errors. Classes: accuracy, log loss (nats), ROC AUC and the confusion matrix.
+    lies inside of their 90 % intervals (--interval for another share), and how wide these are on
+    average, for models that know their errors. Classes: accuracy, log loss (nats), ROC AUC and the
+    confusion matrix.
 
     Example: linnet evaluate concrete.linnet examples/concrete.csv
     """
@@ -34,6 +36,8 @@ def evaluate(
     )
 
     estimator = load(model)
+    if interval is not None:
+        tables.check_intervals(estimator)
     table = tables.read(file, encoding=encoding, delimiter=delimiter, estimator=estimator)
     target = tables.target_name(estimator)
     chosen = tables.chosen_rows(rows, file, table, estimator)
@@ -53,15 +57,16 @@ def evaluate(
         document |= {"scores": scores, "classes": classes.tolist(), "confusion": matrix}
     else:
         scores = regression_scores(y, estimator.predict(X))
-        document |= {"scores": scores, "interval": interval_scores(estimator, X, y)}
+        found = interval_scores(estimator, X, y, 0.9 if interval is None else interval)
+        document |= {"scores": scores, "interval": found}
     if as_json:
         print_json(document)
         return
     told = [[SCORE_NAMES.get(name, name), value] for name, value in scores.items()]
-    interval = document.get("interval")
-    if interval:
-        name = f"{interval['coverage']:.0%} interval"
-        told += [[f"inside {name}", interval["inside"]], [f"{name}, width", interval["mean_width"]]]
+    found = document.get("interval")
+    if found:
+        name = f"{100 * found['coverage']:g}% interval"
+        told += [[f"inside {name}", found["inside"]], [f"{name}, width", found["mean_width"]]]
     print_table(["score", "value"], told, title=f"{counted(len(y), 'row')} of {file.name}")
     if "confusion" in document:
         labels = [str(label) for label in document["classes"]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ import typer
 
 from linnet.cli import options
 from linnet.cli.talk import (
+    caught_warnings,
     counted,
     figure,
     print_json,
@@ -56,6 +56,7 @@ def fit(
         ),
     ] = None,
     test_size: options.TestSize = 0.2,
+    interval: options.Interval = None,
     members: options.Members = None,
     hidden: Annotated[
         str | None,
@@ -133,16 +134,9 @@ def fit(
 
     Example: linnet fit examples/concrete.csv --target strength_mpa -o concrete.linnet
     """
-    from linnet.cli.fitting import (
-        KINDS,
-        Job,
-        check_keeping,
-        check_model,
-        check_request,
-        describe_fit,
-        model_path,
-        run,
-    )
+    from linnet.checkpoint import CheckpointWarning
+    from linnet.cli.fitting import describe_fit, run
+    from linnet.cli.job import KINDS, Job, check_keeping, check_model, check_request, model_path
     from linnet.ensemble import EnsembleRegressor
 
     output = model_path(output, file)
@@ -209,6 +203,12 @@ def fit(
             settings["validation_fraction"] /= 1 - test_size
     kinds = KINDS["one network" if is_one_network else "ensemble"]
     check_request(kinds[loss == "log_loss"], settings, test_size)
+    knows_errors = settings.get("early_stopping", True) or loss == "gaussian"
+    if interval is not None and not knows_errors:
+        raise typer.BadParameter(
+            f"--interval {interval:g} needs validation rows, and this network has none. Write "
+            "--validation-fraction 0.15, or --loss gaussian."
+        )
     check_model(output, file, overwrite=force)
     keeping = {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every, "resume": resume}
     check_keeping(keeping, output)
@@ -220,6 +220,7 @@ def fit(
         features=options.names(features),
         task=task,
         test_size=test_size,
+        interval=interval,
         settings=settings,
         is_ensemble=not is_one_network,
         drop_missing_target=drop_missing_target,
@@ -232,9 +233,8 @@ def fit(
     started = time.perf_counter()
     with (
         ended_by_sigterm() if checkpoint is not None else nullcontext(),
-        warnings.catch_warnings(record=True) as caught,
+        caught_warnings(at_once=CheckpointWarning) as caught,
     ):
-        warnings.simplefilter("always")
         try:
             result = run(job)
         except KeyboardInterrupt:
@@ -289,15 +289,16 @@ def print_fit(document: dict[str, Any], *, as_json: bool) -> None:
         print_table(*score_table(document["scores"]), title=counted(document["n_test"], "test row"))
 
 
-def say_end(document: dict[str, Any], file: Path) -> None:
-    """Say how a fit ended, what was written, and what may come next."""
+def say_end(document: dict[str, Any], file: Path, *, but: str = "") -> None:
+    """Say how a fit ended, what was written, and what may come next; but for a note told before."""
     for note in document["notes"][len(document["chosen"]) :]:
-        say(in_shell_words(note))
+        if note != but:
+            say(in_shell_words(note))
     interval = document["interval"]
     if interval:
         say(
-            f"Intervals for {interval['coverage']:.0%} hold {interval['inside']:.1%} of the test "
-            f"rows; their mean width is {figure(interval['mean_width'])}."
+            f"Intervals for {100 * interval['coverage']:g}% hold {interval['inside']:.1%} of the "
+            f"test rows; their mean width is {figure(interval['mean_width'])}."
         )
     is_ensemble = document["n_members"] > 1
     say(

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import typer
 from sklearn.base import is_classifier
 
 from linnet import lint
-from linnet.checkpoint import opened
 from linnet.cli import tables
+from linnet.cli.job import KINDS, Job
 from linnet.cli.talk import cell, counted, finite, print_table, say
-from linnet.cli.words import in_shell_words
-from linnet.cli.writing import check_other_file
-from linnet.ensemble import EnsembleClassifier, EnsembleRegressor
 from linnet.ensemble.fitting import EnsembleEstimator
-from linnet.estimators import MLPClassifier, MLPRegressor
-from linnet.estimators.parameters import check_parameters
 from linnet.history import Outcome
 from linnet.model_file import save
 from linnet.report import (
@@ -37,36 +29,8 @@ from linnet.solvers import takes_all_rows
 from linnet.table import Columns
 from linnet.table.values import is_date, is_text, reads_as_marked_number
 from linnet.tuning import TuningRecord, tune
-from linnet.whole_file import check_writable
 
-# For numbers, and for classes.
-KINDS: dict[str, tuple[Any, Any]] = {
-    "ensemble": (EnsembleRegressor, EnsembleClassifier),
-    "one network": (MLPRegressor, MLPClassifier),
-}
-
-
-@dataclass
-class Job:
-    """What was asked for; see the options of ``linnet fit``."""
-
-    file: Path
-    target: str
-    output: Path
-    features: list[str] | None
-    task: str | None
-    test_size: float
-    settings: dict[str, Any]
-    is_ensemble: bool
-    drop_missing_target: bool
-    encoding: str
-    delimiter: str | None
-    overwrite: bool
-    is_preset: bool = False  # which is for numbers
-    # What `linnet.tune` is given besides, for a search.
-    search: dict[str, Any] | None = None
-    # What `fit` is given besides: checkpoint, checkpoint_every and resume.
-    keeping: dict[str, Any] = field(default_factory=dict)
+NOTHING_DONE = "Interrupted before the first epoch was done: nothing is written."
 
 
 @dataclass
@@ -82,42 +46,6 @@ class Result:
     interval: dict[str, float] | None
     interrupted: bool
     record: TuningRecord | None = None
-
-
-def model_path(output: Path | None, file: Path) -> Path:
-    """Return where the model goes: as asked for, or beside by the name of the table."""
-    return Path(f"{file.name.split('.')[0]}.linnet") if output is None else output
-
-
-def check_request(kind: Any, settings: dict[str, Any], test_size: float) -> None:
-    """Raise typer.BadParameter for options out of their range, before anything is read."""
-    if not 0 <= test_size < 1:
-        raise typer.BadParameter(f"--test-size {test_size:g}: write a fraction from 0 to below 1.")
-    try:
-        check_parameters(kind(**settings))
-    except ValueError as fault:
-        raise typer.BadParameter(in_shell_words(str(fault))) from None
-
-
-def check_model(output: Path, file: Path, *, overwrite: bool) -> None:
-    """Raise, before any work is done, what writing the model would end in."""
-    check_writable(output, overwrite=overwrite)
-    check_other_file(output, file)
-    if output.suffix.lower() != ".linnet":
-        raise ValueError(f"{output}: models are written as .linnet. Give a name with this ending.")
-
-
-def check_keeping(keeping: dict[str, Any], output: Path) -> None:
-    """Raise, before any work is done, what keeping the training in a file would end in."""
-    try:
-        kept = opened(keeping["checkpoint"], keeping["checkpoint_every"], resume=keeping["resume"])
-    except ValueError as fault:
-        raise typer.BadParameter(in_shell_words(str(fault))) from None
-    if kept is not None and os.path.realpath(kept.path) == os.path.realpath(output):
-        raise typer.BadParameter(
-            f"--checkpoint and --output both name {output}. Give the checkpoint another name, such "
-            f"as {output.with_suffix('.checkpoint')}."
-        )
 
 
 def run(job: Job) -> Result:
@@ -154,7 +82,11 @@ def run(job: Job) -> Result:
         _say_keeping(job)
         estimator.fit(X.take(rows), y[rows], **job.keeping)
     else:
-        found = tune(X.take(rows), y[rows], task=task, **job.search, **job.settings)
+        try:
+            found = tune(X.take(rows), y[rows], task=task, **job.search, **job.settings)
+        except KeyboardInterrupt:
+            say(NOTHING_DONE)
+            raise
         estimator, record = found.best_estimator_, found.record_
     if isinstance(estimator, EnsembleEstimator):
         say(estimator.history_.notes[0])
@@ -165,7 +97,8 @@ def run(job: Job) -> Result:
     scores: dict[str, dict[str, float]] = {}
     interval = None
     if len(held_out):
-        interval = interval_scores(estimator, X.take(held_out), y[held_out])
+        coverage = 0.9 if job.interval is None else job.interval
+        interval = interval_scores(estimator, X.take(held_out), y[held_out], coverage)
         interrupted |= _score(
             scores, estimator, X, y, (rows, held_out), with_boosting=not interrupted
         )
@@ -225,6 +158,11 @@ def _prepare(job: Job, table: pa.Table) -> tuple[pa.Table, np.ndarray, str, np.n
         )
     task = job.task or task_of(table[job.target])
     _check_target(job, y, task)
+    if job.interval is not None and task == "classification":
+        raise ValueError(
+            f"--interval is for numbers, and the target {job.target!r} is taken as classes. Leave "
+            "it out."
+        )
     return X, y, task, kept
 
 
@@ -232,7 +170,7 @@ def _check_outcome(estimator: Any) -> None:
     """Raise, so that nothing is written, where no epoch has made a network worth keeping."""
     history = estimator.history_
     if history.outcome is Outcome.INTERRUPTED and history.best_epoch is None:
-        say("Interrupted before the first epoch was done: nothing is written.")
+        say(NOTHING_DONE)
         raise KeyboardInterrupt
     if history.outcome is Outcome.NOT_FINITE and history.best_epoch is None:
         raise ValueError(

@@ -89,6 +89,14 @@ Rows = Annotated[
         callback=lambda given: choice("--rows", given, ("all", "test")),
     ),
 ]
+Interval = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of new rows that intervals are to hold.",
+        show_default="0.9, where the model knows its errors",
+        callback=lambda given: share("--interval", given),
+    ),
+]
 Seed = Annotated[
     int,
     typer.Option(
@@ -111,6 +119,19 @@ def choice(option: str, given: str | None, allowed: tuple[str, ...]) -> str | No
             check_choice(option, given, allowed)
         except ValueError as fault:
             raise typer.BadParameter(str(fault).replace(f"{option}=", f"{option} ")) from None
+    return given
+
+
+def share(option: str, given: float | None) -> float | None:
+    """Return what was given for an option, if it is a share or nothing.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is not between 0 and 1.
+    """
+    if given is not None and not 0 < given < 1:
+        raise typer.BadParameter(f"{option} {given:g}: write a share between 0 and 1.")
     return given
 
 

@@ -36,6 +36,7 @@ class Drawing:
     unit: str | None
     width: int
     rows: str | None
+    interval: float | None
     encoding: str
     delimiter: str | None
     overwrite: bool
@@ -44,6 +45,8 @@ class Drawing:
 def draw(job: Drawing) -> list[Path]:
     """Draw and write the pictures; return their paths."""
     estimator = load(job.model)
+    if job.interval is not None:
+        tables.check_intervals(estimator)
     pictures: dict[str, Callable[[], Any]] = {
         "loss": lambda: LossCurveDisplay.from_estimator(estimator, draw=False)
     }
@@ -79,13 +82,14 @@ def _of_table(job: Drawing, estimator: Any) -> dict[str, Callable[[], Any]]:
     chosen = tables.chosen_rows(job.rows, job.file, table, estimator)
     X, y = tables.scored(table, estimator, target, chosen)
     named = {"target_name": target, "unit": job.unit}
+    coverage = 0.9 if job.interval is None else job.interval
     pictures: dict[str, Callable[[], Any]] = {}
     if hasattr(estimator, "predict_proba"):
         pictures["confusion"] = lambda: _confusion(y, estimator.predict(X), estimator.classes_)
     else:
         predicted = estimator.predict(X)
         pictures["parity"] = lambda: ParityDisplay.from_estimator(
-            estimator, X, y, draw=False, **named
+            estimator, X, y, coverage=coverage, draw=False, **named
         )
         pictures["residuals"] = lambda: ResidualDisplay.from_predictions(
             y, predicted, draw=False, **named
@@ -98,7 +102,7 @@ def _of_table(job: Drawing, estimator: Any) -> dict[str, Callable[[], Any]]:
         features = job.features or numeric[:2]
         names = {"feature_names": columns.names} if columns.is_array else {}
         pictures["surface"] = lambda: SurfaceDisplay.from_estimator(
-            estimator, X, y, features=features, draw=False, **named, **names
+            estimator, X, y, features=features, coverage=coverage, draw=False, **named, **names
         )
     return pictures
 

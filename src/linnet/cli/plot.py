@@ -11,6 +11,7 @@ from linnet.cli.options import (
     Delimiter,
     Encoding,
     Force,
+    Interval,
     Json,
     ModelFile,
     Rows,
@@ -50,6 +51,7 @@ def plot(
     width: Annotated[
         int, typer.Option(min=100, max=10_000, help="Width of a picture in pixels.")
     ] = 800,
+    interval: Interval = None,
     rows: Rows = None,
     encoding: Encoding = "utf-8",
     delimiter: Delimiter = None,
@@ -75,6 +77,7 @@ def plot(
             unit=unit,
             width=width,
             rows=rows,
+            interval=interval,
             encoding=encoding,
             delimiter=delimiter,
             overwrite=force,

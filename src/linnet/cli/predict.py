@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from linnet.cli.options import Delimiter, Encoding, Force, Json, ModelFile, TableFile
+from linnet.cli.options import Delimiter, Encoding, Force, Json, ModelFile, TableFile, share
 from linnet.cli.talk import counted, print_json, say
 
 
@@ -34,6 +34,7 @@ def predict(
         typer.Option(
             help="Add the ends of intervals that hold such a share of new rows, such as 0.9.",
             show_default="none",
+            callback=lambda given: share("--interval", given),
         ),
     ] = None,
     encoding: Encoding = "utf-8",
@@ -52,8 +53,6 @@ def predict(
     from linnet.cli.writing import check_other_file, check_output, print_csv, write_table
     from linnet.model_file import load
 
-    if interval is not None and not 0 < interval < 1:
-        raise typer.BadParameter(f"--interval {interval:g}: write a share between 0 and 1.")
     output = None if str(output) == "-" else output
     if output is not None:
         check_output(output, overwrite=force)

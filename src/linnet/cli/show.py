@@ -48,6 +48,8 @@ def _summary(description: dict[str, Any], history: Any) -> list[list[str]]:
     best = history.best_epoch
     classes = ", ".join(map(str, target.get("classes", [])[:12]))
     table = card.get("table", {})
+    n_members = len(description.get("histories", []))
+    of_members = f", the mean of {counted(n_members, 'member')}" if n_members else ""
     rows = [
         ["estimator", description["estimator"]],
         ["target", card.get("target", "not named") + (f" (classes: {classes})" if classes else "")],
@@ -66,7 +68,7 @@ def _summary(description: dict[str, Any], history: Any) -> list[list[str]]:
             if best is None
             else f"{best + 1} of {history.n_epochs}, loss {figure(history.best_loss)}",
         ],
-        ["seconds", figure(float(sum(history.seconds)))],
+        ["seconds", figure(float(sum(history.seconds))) + of_members],
         ["engine", f"{history.engine}: {history.engine_reason}"],
         *([["notes", " ".join(history.notes)]] if history.notes else []),
         ["seed", str(history.seed)],

@@ -281,13 +281,7 @@ def _with_intervals(
     estimator: Any, X: pa.Table, columns: dict[str, Any], coverage: float
 ) -> dict[str, Any]:
     """Return the columns of predictions, each with the ends of its intervals after it."""
-    if hasattr(estimator, "predict_proba"):
-        raise ValueError("--interval is for numbers; this model predicts classes.")
-    if not hasattr(estimator, "error_bars_"):
-        raise ValueError(
-            "--interval needs a model that knows its errors, and this one was fitted without "
-            "validation rows. Fit it anew with linnet fit, or with --loss gaussian."
-        )
+    check_intervals(estimator)
     ends = estimator.predict_interval(X, coverage).reshape(len(X), -1, 2)  # (N, K, 2)
     found = {}
     for k, (name, values) in enumerate(columns.items()):
@@ -295,6 +289,17 @@ def _with_intervals(
         found[name] = values
         found[f"lower_{of_target}"], found[f"upper_{of_target}"] = ends[:, k].T
     return found
+
+
+def check_intervals(estimator: Any) -> None:
+    """Raise ValueError if a model knows nothing of its errors."""
+    if hasattr(estimator, "predict_proba"):
+        raise ValueError("--interval is for numbers; this model predicts classes.")
+    if not hasattr(estimator, "error_bars_"):
+        raise ValueError(
+            "--interval needs a model that knows its errors, and this one was fitted without "
+            "validation rows. Fit it anew with linnet fit, or with --loss gaussian."
+        )
 
 
 def beside(table: pa.Table, predicted: pa.Table) -> pa.Table:

@@ -6,7 +6,9 @@ import json
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from linnet.cli.words import in_shell_words
@@ -123,6 +125,24 @@ def finite(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     return finite(value.item()) if hasattr(value, "item") else str(value)
+
+
+@contextmanager
+def caught_warnings(at_once: type[Warning]) -> Iterator[list[warnings.WarningMessage]]:
+    """Collect all warnings, to be said at the end, but those that are said when they come."""
+
+    def keep(message: Any, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, at_once):
+            # Not by `say`, which would write into a progress bar.
+            sys.stderr.write(printable(f"Note: {in_shell_words(str(message))}") + "\n")
+        else:
+            caught.append(warnings.WarningMessage(message, category, *place))
+
+    caught: list[warnings.WarningMessage] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = keep
+        yield caught
 
 
 def say_warnings(caught: Sequence[Any], *, but: str = "") -> None:

@@ -51,15 +51,8 @@ def tune(
 
     Example: linnet tune examples/concrete.csv --target strength_mpa --budget 60 -o tuned.linnet
     """
-    from linnet.cli.fitting import (
-        KINDS,
-        Job,
-        check_model,
-        check_request,
-        describe_fit,
-        model_path,
-        run,
-    )
+    from linnet.cli.fitting import describe_fit, run
+    from linnet.cli.job import KINDS, Job, check_model, check_request, model_path
     from linnet.tuning.search import check_budget, check_count, check_members
     from linnet.whole_file import check_writable
 
@@ -112,6 +105,9 @@ def tune(
     document = describe_fit(result, time.perf_counter() - started)
     document |= {
         "command": "tune",
+        "outcome_sentence": document["outcome_sentence"].replace(
+            "time given by max_time", "budget of the search"
+        ),
         "search_outcome": record.outcome.value,
         "search_sentence": record.sentence,
         "search_seconds": record.seconds,
@@ -125,7 +121,7 @@ def tune(
     print_table(["setting", "best"], rows, to_stderr=True)
     say(f"{record.sentence} {record.outcome.sentence}")
     say(f"Wrote {record_path} and {picture_path}.")
-    say_end(document, file)
+    say_end(document, file, but=record.sentence)
     if result.interrupted:
         raise typer.Exit(130)
 

@@ -44,6 +44,8 @@ _WHOLE = {
     "early_stopping=False": "--validation-fraction 0",
     "`patience`": "--n-iter-no-change",
     " or a float among {inf}": "",
+    ") or None. Got": "). Got",
+    "] or None. Got": "]. Got",
     "a str among {'auto'} or ": "",
     "X has no feature": "The model has no feature",
     "features=(..., ...)": "--features a,b",

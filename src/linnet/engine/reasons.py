@@ -16,9 +16,9 @@ from linnet.data import Rows, Stream
 from linnet.engine.native_engine import LOSSES, SOLVERS, build, ignores, is_decoupled
 from linnet.engine.placement import threads
 from linnet.engine.program import Program
-from linnet.engine.torch_engine import seeded
 from linnet.engine.tracing import has_hooks, is_chain, trace
 from linnet.losses import Loss
+from linnet.randomness import seeded
 
 
 def why_not(

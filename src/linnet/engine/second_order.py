@@ -21,8 +21,10 @@ from linnet.engine.torch_engine import TorchEngine, is_finite
 from linnet.history import EpochResult
 from linnet.losses import Loss
 from linnet.solvers import LBFGS, LevenbergMarquardt
+from linnet.solvers.independence import dependence, in_training
 from linnet.solvers.lbfgs import converted
-from linnet.solvers.residuals import ModuleResiduals, SquaredResiduals, check_layers
+from linnet.solvers.levenberg_marquardt import refusal
+from linnet.solvers.residuals import ModuleResiduals, SquaredResiduals
 
 
 class LeastSquaresEngine(TorchEngine):
@@ -160,10 +162,10 @@ def lbfgs_faults(
 ) -> list[str]:
     """Return what keeps `NativeLbfgsEngine` from training this; see `why_not`."""
     faults = why_not(module, loss, optimizer, rows, device, known=(LBFGS,))
-    try:
-        check_layers(module)
-    except ValueError:
-        faults.append("a layer mixes rows or draws random numbers")
+    if not faults and isinstance(rows, Rows):
+        with in_training(module):
+            fault = dependence(module, rows.X)
+        faults += [fault] if fault else []
     return faults
 
 
@@ -184,8 +186,9 @@ def choose_least_squares(
     Raises
     ------
     ValueError
-        If the loss is not the mean squared error, a layer mixes rows or draws random numbers, the
-        rows come from a DataLoader, or the native engine was asked for and cannot do it.
+        If the loss is not the mean squared error, a row's outputs depend on other rows or on
+        chance, the rows come from a DataLoader, or the native engine was asked for and cannot do
+        it.
     """
     if not isinstance(loss.function, nn.MSELoss) or loss.is_sum:
         raise ValueError(
@@ -203,7 +206,10 @@ def choose_least_squares(
             "Levenberg-Marquardt computes in float64, which device='mps' has not. Write "
             "device='cpu'."
         )
-    check_layers(module)
+    with in_training(module):
+        fault = dependence(module, rows.X)
+    if fault:
+        raise ValueError(f"{refusal(fault)} Leave that out, or write optimizer='adamw'.")
     if engine == "torch":
         return LeastSquaresEngine, "engine='torch' was asked for."
     faults = why_not(module, loss, optimizer, rows, device, known=(LevenbergMarquardt,))

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +15,7 @@ from linnet.engine.placement import threads
 from linnet.engine.processors import processors
 from linnet.history import EpochResult
 from linnet.losses import Loss
+from linnet.randomness import seeded
 
 # Numbers that a layer may give for a block of rows in evaluation: bounds the memory.
 _EVALUATED_NUMBERS = 2**20
@@ -175,49 +172,6 @@ def predict(module: nn.Module, X: torch.Tensor, batch_size: int = 1) -> torch.Te
             return torch.cat([module(x.clone()) for x in blocks])
     finally:
         module.train(was_training)
-
-
-# torch has one generator a device for all threads. Those that seed it take turns, or none would
-# draw what its seed says, nor leave the generator as it was found.
-_TURN = threading.RLock()
-
-
-def _renew_turn() -> None:
-    global _TURN
-    _TURN = threading.RLock()  # the old one may belong to a thread that was not forked
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_turn)
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators for a while, and leave them as they were found.
-
-    Other threads that ask for the same wait meanwhile.
-    """
-    with _TURN:
-        cpu_state = torch.default_generator.get_state()
-        accelerator = _accelerator_generator(device)
-        accelerator_state = None if accelerator is None else accelerator.get_state()
-        try:
-            torch.default_generator.manual_seed(seed)
-            if accelerator is not None:
-                accelerator.manual_seed(seed)
-            yield
-        finally:
-            torch.default_generator.set_state(cpu_state)
-            if accelerator is not None and accelerator_state is not None:
-                accelerator.set_state(accelerator_state)
-
-
-def _accelerator_generator(device: torch.device) -> torch.Generator | None:
-    if device.type == "cuda":
-        torch.cuda.init()
-        index = torch.cuda.current_device() if device.index is None else device.index
-        return torch.cuda.default_generators[index]
-    return torch.mps._get_default_mps_generator() if device.type == "mps" else None
 
 
 def is_finite(module: nn.Module) -> bool:

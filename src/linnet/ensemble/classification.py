@@ -11,7 +11,8 @@ from scipy.optimize import minimize_scalar
 from linnet.ensemble.fitting import EnsembleEstimator
 from linnet.ensemble.members import Member, Plan
 from linnet.estimators.classification import Classification
-from linnet.estimators.parameters import documented, keep
+from linnet.estimators.descriptions import documented
+from linnet.estimators.parameters import keep
 from linnet.estimators.targets import ClassTarget
 from linnet.network import Ensemble
 
@@ -42,7 +43,9 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
     temperature_ : float
         By which logits are divided.
     oof_probabilities_ : ndarray of shape (N, L)
-        Probabilities for the rows of `fit`, each by the members that were not trained on it.
+        Probabilities for the rows of `fit`, each by the members that hold it out; of rows of weight
+        0 by all members. NaN for rows that no member holds out: with fewer than four members, with
+        splits in `cv` that miss them, or after Ctrl-C. A model file does not keep them.
     loss_curve_, validation_loss_curve_ : list of float
         Mean log loss of each epoch, in nats.
     n_iter_, n_outputs_
@@ -63,11 +66,13 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
     """
 
     loss_names = ("log_loss",)
+    _out_of_fold_name = "oof_probabilities_"
 
     def __init__(
         self,
         n_members=8,
         *,
+        cv=None,
         hidden_layer_sizes="auto",
         activation="auto",
         loss="log_loss",
@@ -114,8 +119,15 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
         np.add.at(sums, rows, probabilities)
         counts = np.bincount(rows, minlength=len(plan.X))[:, None]
         with np.errstate(invalid="ignore"):
-            self.oof_probabilities_ = self._shaped(sums / counts, target)
+            self._out_of_fold = self._shaped(sums / counts, target)
         return False
+
+    @property
+    def oof_probabilities_(self) -> np.ndarray:
+        return self._told_out_of_fold()
+
+    def _predict_anew(self, X: Any) -> np.ndarray:
+        return self.predict_proba(X)
 
     def _probabilities(self, outputs: torch.Tensor, target: ClassTarget) -> np.ndarray:
         return self._shaped(outputs.numpy(), target)  # the module has applied the link

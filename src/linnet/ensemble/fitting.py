@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from linnet.checkpoint import Checkpoint, opened
 from linnet.engine.placement import threads
 from linnet.engine.prediction import predict
-from linnet.ensemble import members
+from linnet.ensemble.folds import Folds, of_splits, windows
 from linnet.ensemble.members import Member, Plan, train_members
 from linnet.ensemble.settings import Settings, choose
 from linnet.estimators.encoding import checked_outputs, encode
@@ -63,6 +63,10 @@ class Prepared:
         The seed that decides everything, and the one for what is learnt from rows held out.
     lines : list of str
         What in the rows is likely to mislead.
+    used : ndarray of shape (N,)
+        Which of the rows have a weight above 0; the plan holds these.
+    unused : array or frame
+        X of the others.
     """
 
     columns: Any
@@ -72,6 +76,8 @@ class Prepared:
     seed: int
     seed_of_errors: int
     lines: list[str]
+    used: np.ndarray
+    unused: Any
 
 
 class EnsembleEstimator(NetworkEstimator):
@@ -79,6 +85,8 @@ class EnsembleEstimator(NetworkEstimator):
 
     # Parameters of one network that an ensemble has not.
     scale_X = scale_y = True
+    _out_of_fold_name: str
+    _out_of_fold: np.ndarray
     automatic = frozenset(_DECIDED)
 
     def fit(
@@ -192,21 +200,27 @@ class EnsembleEstimator(NetworkEstimator):
     def _prepare(self, X: Any, y: Any, sample_weight: Any, seed: int) -> Prepared:
         """Check and encode the rows, and say what each member is to be trained on."""
         rows = self._read(X, y, sample_weight, reset=True, fewest=2)
-        known = (rows.y, rows.weight)
-        if rows.weight is not None and not rows.weight.all():
+        known, unused = (rows.y, rows.weight), None
+        used = np.ones(len(rows.y), dtype=bool) if rows.weight is None else rows.weight > 0
+        n_members = int(self.n_members) if used.sum() > 2 else 1
+        folds = None
+        if self.cv is not None:
+            is_of_classes = is_classifier(self)
+            folds = of_splits(self.cv, rows.X, rows.y, n_members, used, is_classifier=is_of_classes)
+        if not used.all():
             # A row of weight 0 is as good as absent, but its class may be asked for.
-            rows = rows.take(np.flatnonzero(rows.weight))
+            unused = rows.take(np.flatnonzero(~used)).X
+            rows = rows.take(np.flatnonzero(used))
         X, y, weight = rows.X, rows.y, rows.weight
         columns = self._fit_columns(X, weight, partial=False)
         known = known if is_classifier(self) else (y, weight)
         target = self._fit_target(*known, partial=False)
         loss = self._loss(target)
         dtype = torch.float64 if self.dtype == "float64" else torch.float32
-        n_members = int(self.n_members) if len(y) > 2 else 1
         seeds = np.random.SeedSequence(seed).generate_state(n_members + 2).tolist()
         stratified = y if is_classifier(self) and y.ndim == 1 else None
-        held_out = members.held_out_rows(len(y), n_members, seeds[-1], stratified)
-        n_trained = len(y) - len(held_out[0])
+        if folds is None:
+            folds = Folds(len(y), windows(len(y), n_members, seeds[-1], stratified))
         numpy_dtype = np.float64 if dtype == torch.float64 else np.float32
         compared = self._targets(target, y, "y", loss)
         plan = Plan(
@@ -215,20 +229,22 @@ class EnsembleEstimator(NetworkEstimator):
             weight=self._class_weighted(y, weight),
             n_outputs=target.n_outputs,
             loss=loss,
-            settings=self._choose(n_trained, columns.n_features, target.n_outputs),
+            settings=self._choose(len(folds.trained(0)), columns.n_features, target.n_outputs),
             seeds=seeds[:n_members],
-            held_out=held_out,
+            folds=folds,
             dtype=dtype,
         )
-        return Prepared(
-            columns, target, weight, plan, seed, seeds[-2], self._lint(y, plan, columns)
-        )
+        lines = self._lint(y, plan, columns)
+        if self.cv is not None and folds.n_never:
+            lines.append(
+                f"No split of cv holds out {folds.n_never:,} of {len(y):,} rows: nothing is known "
+                f"of the errors for them, and their {self._out_of_fold_name} are NaN."
+            )
+        return Prepared(columns, target, weight, plan, seed, seeds[-2], lines, used, unused)
 
     def _lint(self, y: np.ndarray, plan: Plan, columns: Any) -> list[str]:
         """Return what misleads in the rows, those that the first member holds out for all."""
-        is_trained, held_out = np.ones(len(y), dtype=bool), plan.held_out[0]
-        is_trained[held_out] = False
-        trained = np.flatnonzero(is_trained)
+        trained, held_out = plan.folds.trained(0), plan.folds.held_out[0]
         is_one_class = is_classifier(self) and y.ndim == 1
         held_out = plan.X[held_out], plan.y[held_out]
         seen = RowsSeen(plan.X, plan.y, *held_out, is_one_class, trained)
@@ -250,6 +266,13 @@ class EnsembleEstimator(NetworkEstimator):
         self.columns_, self.target_, self.module_ = prepared.columns, target, module
         self.settings_, self.history_ = plan.settings, history
         self.histories_ = [member.history for member in trained]
+        if prepared.unused is not None:
+            # No member was trained on a row of weight 0, so that all of them are asked.
+            known = self._out_of_fold
+            whole = np.empty((len(prepared.used), *known.shape[1:]))
+            whole[prepared.used] = known
+            whole[~prepared.used] = self._predict_anew(prepared.unused)
+            self._out_of_fold = whole
 
     def _choose(self, n_rows: int, n_inputs: int, n_outputs: int) -> Settings:
         given = {name: getattr(self, name) for name in _DECIDED}
@@ -276,6 +299,23 @@ class EnsembleEstimator(NetworkEstimator):
     ) -> bool:
         """Learn from rows held out how good predictions are; return whether Ctrl-C ended it."""
         raise NotImplementedError
+
+    def _predict_anew(self, X: Any) -> np.ndarray:
+        """Return for new rows what out-of-fold predictions are for those of the fit."""
+        raise NotImplementedError
+
+    def _told_out_of_fold(self) -> np.ndarray:
+        if not hasattr(self, "_out_of_fold"):
+            name = self._out_of_fold_name
+            told = f"{name} are there after fit."
+            if hasattr(self, "module_"):
+                told = (
+                    f"{name} are predictions for the rows of the fit, which a model file does not "
+                    f"keep. Fit the model again, or save them beside it: np.save('rows.npy', "
+                    f"model.{name})."
+                )
+            raise AttributeError(told)
+        return self._out_of_fold
 
     def _moments(self, X: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return encoded inputs (N, D), and mean and spread of the predictions (N, K)."""
@@ -314,6 +354,7 @@ def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
             f"Chosen for {len(plan.X):,} rows and {plan.X.shape[1]:,} inputs: "
             f"{len(plan.seeds)} members of {n_parameters:,} parameters with "
             f"{plan.settings.sentence}."
+            f"{_left_of(trained, len(plan.seeds))}"
         ],
     )
     curves = {}
@@ -330,3 +371,16 @@ def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
     if Outcome.INTERRUPTED in outcomes:
         joined.outcome = Outcome.INTERRUPTED
     return joined
+
+
+def _left_of(trained: list[Member], n_members: int) -> str:
+    """Return a sentence where not all members are there."""
+    if len(trained) == n_members:
+        return ""
+    outcomes = {member.history.outcome for member in trained}
+    cause = "Ctrl-C came" if Outcome.INTERRUPTED in outcomes else "their loss was infinite or NaN"
+    one = len(trained) == 1
+    return (
+        f" {len(trained)} of them {'is' if one else 'are'} kept: {cause} before the others had "
+        "finished an epoch."
+    )

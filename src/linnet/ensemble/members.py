@@ -26,10 +26,12 @@ from linnet.crew import Crew
 from linnet.data import Rows, read_rows
 from linnet.engine import NativeEngine, choose, choose_device
 from linnet.engine.prediction import predict
+from linnet.ensemble.folds import Folds
 from linnet.ensemble.settings import Settings
 from linnet.estimators.schedules import Cosine
 from linnet.fingerprint import describe, digest_rows, of_versions
 from linnet.history import History, Outcome
+from linnet.left_out import LeftOut
 from linnet.network import FeatureScale, PeriodicEmbedding, mlp
 from linnet.termination import ended_by_sigterm
 from linnet.training import TrainingState, train, versions
@@ -69,60 +71,6 @@ def parameter_shapes(settings: Settings, n_inputs: int, n_outputs: int) -> list[
     return shapes
 
 
-# Held-out windows ---------------------------------------------------------------------------------
-
-# Rows that two members hold out, where there are as many: from their errors alone and together
-# follows how much better a mean of members is.
-_TWICE_HELD_OUT = 100
-# The greatest share of the rows that a member holds out.
-_MOST_HELD_OUT = 0.25
-
-
-def held_out_rows(
-    n_rows: int, n_members: int, seed: int, classes: np.ndarray | None = None
-) -> list[np.ndarray]:
-    """Return the rows that each member is not trained on, but stopped by.
-
-    The rows stand on a circle in a random order, and each member holds out a window of it. The
-    windows cover the circle (with four members and more) and overlap, so that every row is held
-    out by one member and some rows by two.
-
-    Parameters
-    ----------
-    n_rows, n_members : int
-        N, M.
-    seed : int
-        Decides the order.
-    classes : ndarray of shape (N,), optional
-        Labels, which are spread evenly over the circle.
-
-    Returns
-    -------
-    list of M ndarrays
-        Sorted row numbers.
-    """
-    order = np.random.default_rng(seed).permutation(n_rows)
-    if classes is not None:
-        order = order[_spread(classes[order])]
-    overlap = min(1.0, _TWICE_HELD_OUT / n_rows)
-    n_held_out = round(min(_MOST_HELD_OUT, (1 + overlap) / n_members) * n_rows)
-    n_held_out = min(max(1, n_held_out), n_rows - 1)
-    windows = []
-    for m in range(n_members):
-        start = round(m * n_rows / n_members)
-        windows.append(np.sort(order[np.arange(start, start + n_held_out) % n_rows]))
-    return windows
-
-
-def _spread(labels: np.ndarray) -> np.ndarray:
-    """Return an order in which the rows of each class lie at even distances."""
-    _, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    place = np.empty(len(labels))
-    for number, count in enumerate(counts):
-        place[numbers == number] = (np.arange(count) + 0.5) / count
-    return np.argsort(place, kind="stable")
-
-
 # Training -----------------------------------------------------------------------------------------
 
 
@@ -136,7 +84,7 @@ class Member:
     history : History
     held_out : ndarray of shape (N_held_out,)
     outputs : ndarray of shape (N_held_out, K)
-        Raw outputs for these rows.
+        Raw outputs for these rows, each at the epoch that the others of them choose.
     """
 
     module: nn.Module
@@ -160,7 +108,8 @@ class Plan:
     loss : losses.Loss
     settings : Settings
     seeds : list of M int
-    held_out : list of M ndarrays
+    folds : linnet.ensemble.folds.Folds
+        Which rows each member is trained on, and which it holds out.
     dtype : torch.dtype
     options : dict
         What `linnet.train` is given besides, such as the device.
@@ -175,7 +124,7 @@ class Plan:
     loss: losses.Loss
     settings: Settings
     seeds: list[int]
-    held_out: list[np.ndarray]
+    folds: Folds
     dtype: torch.dtype
     options: dict[str, Any] = field(default_factory=dict)
     rows: Rows | None = None
@@ -200,38 +149,39 @@ class Plan:
             "n_members": str(len(self.seeds)),
             **{name: str(value) for name, value in self.settings.to_dict().items()},
             "the training rows": digest_rows(Rows(X, y, *weight)),
+            **self.folds.fingerprint(),
             "the loss": describe(self.loss.function, self.loss.name),
             "the engine": _engine(self).name,
             **of_versions(versions()),
         }
 
     def _n_batch(self, number: int) -> int:
-        return min(self.settings.batch_size, len(self.X) - len(self.held_out[number]))
+        return min(self.settings.batch_size, len(self.folds.trained(number)))
 
     def train(self, number: int, state: TrainingState, **how: Any) -> Member:
         """Train one member; its history lies in `state` even if it is cut off."""
-        settings, held_out = self.settings, self.held_out[number]
+        settings, held_out = self.settings, self.folds.held_out[number]
         module, optimizer, generator = self.start(number)
-        others = np.ones(len(self.X), dtype=bool)
-        others[held_out] = False
         assert self.rows is not None
         # By their numbers: copies for all members at once would take as much memory as M tables.
-        rows = self.rows.choose(np.flatnonzero(others), self.weight)
+        rows = self.rows.choose(self.folds.trained(number), self.weight)
         batch_size = self._n_batch(number)
         n_steps = settings.max_iter * -(-len(rows) // batch_size)
         scheduler = None
         if settings.solver != "lbfgs":
             scheduler = LambdaLR(optimizer, Cosine(n_steps, settings.warm_up))
-        weight, X_held_out = self.weight, self.X[held_out]
+        X_held_out = self.X[held_out]
+        weight = None if self.weight is None else self.weight[held_out]
         member = Member(module, History(), held_out, np.empty((0, self.n_outputs)))
         how = {**self.options, **how}
+        state.left_out = LeftOut.of(len(held_out), self.n_outputs)
         try:
             train(
                 module,
                 rows,
                 X_val=X_held_out,
                 y_val=self.y[held_out],
-                sample_weight_val=None if weight is None else weight[held_out],
+                sample_weight_val=weight,
                 loss=self.loss,
                 optimizer=optimizer,
                 scheduler=scheduler,
@@ -251,7 +201,10 @@ class Plan:
         assert state.history is not None
         member.history = state.history
         member.history.seed = self.seeds[number]
-        member.outputs = predict(module, torch.from_numpy(X_held_out)).double().numpy()
+        outputs = predict(module, torch.from_numpy(X_held_out)).double()
+        if state.left_out is not None:
+            outputs = state.left_out.chosen(self.loss, self.y[held_out], weight, outputs)
+        member.outputs = outputs.numpy()
         return member
 
 
@@ -338,7 +291,7 @@ def train_members(
     deadline = None if max_time is None else time.monotonic() + max_time
     n_at_once, n_threads = threads_of(plan, n_threads)
     crew = Crew(n_members, n_at_once)
-    states = [TrainingState() for _ in range(n_members)]
+    states = [TrainingState(warns=False) for _ in range(n_members)]
     if checkpoint is not None:
         checkpoint.compare(plan.fingerprint())
 
@@ -365,8 +318,12 @@ def train_members(
     if crew.interrupted:
         for member in members:
             member.history.outcome = Outcome.INTERRUPTED
-        if n_at_once > 1:  # else `train` has said so
-            warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=4)
+        warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=4)
+    n_broken = sum(m.history.outcome is Outcome.NOT_FINITE for m in whole)
+    if n_broken:
+        told = Outcome.NOT_FINITE.sentence
+        told = f"In {n_broken} of {n_members} members {told[0].lower()}{told[1:]}"
+        warnings.warn(told, ConvergenceWarning, stacklevel=4)
     return members or whole  # where no member's loss ever was finite, their first weights
 
 

@@ -11,8 +11,9 @@ from linnet.engine.placement import threads
 from linnet.ensemble.fitting import EnsembleEstimator
 from linnet.ensemble.members import Member, Plan
 from linnet.error_bars import ErrorBars, HeldOutErrors
+from linnet.estimators.descriptions import documented
 from linnet.estimators.intervals import Intervals
-from linnet.estimators.parameters import documented, keep
+from linnet.estimators.parameters import keep
 from linnet.estimators.regression import Regression
 from linnet.estimators.targets import RegressionTarget
 from linnet.history import Outcome
@@ -42,7 +43,9 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
     error_bars_ : linnet.error_bars.ErrorBars
         What was learnt from the errors for rows held out.
     oof_prediction_ : ndarray of shape (N,) or (N, K)
-        Predictions for the rows of `fit`, each by the members that were not trained on it.
+        Predictions for the rows of `fit`, each by the members that hold it out; of rows of weight
+        0 by all members. NaN for rows that no member holds out: with fewer than four members, with
+        splits in `cv` that miss them, or after Ctrl-C. A model file does not keep them.
     loss_curve_, validation_loss_curve_ : list of float
         Mean loss of each epoch, in standardised units of y.
     n_iter_, n_outputs_
@@ -68,11 +71,13 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
     """
 
     loss_names = ("squared_error", "absolute_error", "smooth_l1", "huber", "poisson")
+    _out_of_fold_name = "oof_prediction_"
 
     def __init__(
         self,
         n_members=8,
         *,
+        cv=None,
         hidden_layer_sizes="auto",
         activation="auto",
         loss="squared_error",
@@ -137,8 +142,15 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
         sums = np.zeros((len(plan.X), predicted.shape[1]))
         np.add.at(sums, rows, predicted)
         with np.errstate(invalid="ignore"):
-            self.oof_prediction_ = target.decode(sums / counts)  # NaN where all were trained on it
+            self._out_of_fold = target.decode(sums / counts)  # NaN where no member holds it out
         return self.error_bars_.interrupted
+
+    @property
+    def oof_prediction_(self) -> np.ndarray:
+        return self._told_out_of_fold()
+
+    def _predict_anew(self, X: Any) -> np.ndarray:
+        return np.asarray(self.predict(X))
 
     def _predictions(self, outputs: torch.Tensor, target: RegressionTarget) -> np.ndarray:
         return target.decode(outputs.numpy())  # the module has applied the link

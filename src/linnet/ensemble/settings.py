@@ -9,6 +9,8 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from linnet.solvers import takes_all_rows
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -74,10 +76,13 @@ class Settings:
     def sentence(self) -> str:
         """What was chosen, for the history."""
         hidden = ",".join(map(str, self.hidden_layer_sizes)) or "none"
-        waves = f"{self.n_frequencies} cosines of each input, " if self.n_frequencies else ""
+        plural = "s" * (self.n_frequencies != 1)
+        waves = f"{self.n_frequencies} cosine{plural} of each input, " if self.n_frequencies else ""
+        takes_all = takes_all_rows(self.solver)
+        steps = "all rows at once" if takes_all else f"batches of {self.batch_size:,}"
         return (
-            f"{waves}hidden layers {hidden}, {self.activation}; {self.solver}, batches of "
-            f"{self.batch_size:,}, at most {self.max_iter:,} epochs"
+            f"{waves}hidden layers {hidden}, {self.activation}; {self.solver}, {steps}, at most "
+            f"{self.max_iter:,} epochs"
         )
 
     def to_dict(self) -> dict[str, Any]:

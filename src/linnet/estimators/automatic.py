@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from linnet.losses import Loss
-from linnet.solvers.residuals import check_layers
+from linnet.solvers.independence import dependence, in_training
 
 # Up to these Levenberg-Marquardt is worth its steps: a step solves a system of P parameters, and
 # sums J'J over N rows, which takes some half a second for this many multiply-adds.
@@ -13,7 +14,9 @@ GREATEST_PARAMETERS = 2000
 GREATEST_WORK = 4e9
 
 
-def choose_solver(module: nn.Module, n_rows: int, loss: Loss) -> tuple[str, str]:
+def choose_solver(
+    module: nn.Module, n_rows: int, loss: Loss, some_rows: torch.Tensor
+) -> tuple[str, str]:
     """Return "lm" or "adamw", and one sentence that says why.
 
     Parameters
@@ -22,6 +25,8 @@ def choose_solver(module: nn.Module, n_rows: int, loss: Loss) -> tuple[str, str]
     n_rows : int
         Training rows, N.
     loss : Loss
+    some_rows : Tensor of shape (n, D)
+        Encoded inputs, which a module that is small enough is tried with.
     """
     n_parameters = sum(p.numel() for p in module.parameters() if p.requires_grad)
     work = n_rows * n_parameters**2
@@ -32,8 +37,8 @@ def choose_solver(module: nn.Module, n_rows: int, loss: Loss) -> tuple[str, str]
         reason = f"{n_parameters:,} parameters are more than {GREATEST_PARAMETERS:,}"
     elif work > GREATEST_WORK:
         reason = f"{sizes} at most"
-    elif not _is_by_row(module):
-        reason = "a layer mixes rows or draws random numbers"
+    elif fault := _fault(module, some_rows):
+        reason = fault
     else:
         return "lm", (
             f"solver='auto': Levenberg-Marquardt, for the loss is squared_error, {n_parameters:,} "
@@ -42,9 +47,6 @@ def choose_solver(module: nn.Module, n_rows: int, loss: Loss) -> tuple[str, str]
     return "adamw", f"solver='auto': AdamW, its rate falling as cosine, for {reason}."
 
 
-def _is_by_row(module: nn.Module) -> bool:
-    try:
-        check_layers(module)
-    except ValueError:
-        return False
-    return True
+def _fault(module: nn.Module, X: torch.Tensor) -> str:
+    with in_training(module):
+        return dependence(module, X)

@@ -27,7 +27,7 @@ from linnet.estimators.parameters import CONSTRAINTS, check_names
 from linnet.estimators.parts import Part, take
 from linnet.estimators.scores import Scorer
 from linnet.estimators.targets import ClassTarget, RegressionTarget, plain_array
-from linnet.table import Columns
+from linnet.table import Columns, mapped
 
 Target = RegressionTarget | ClassTarget
 
@@ -92,7 +92,9 @@ class NetworkEstimator(Fitted, BaseEstimator):
     # The fit --------------------------------------------------------------------------------
 
     def _read(self, X: Any, y: Any, sample_weight: Any, *, reset: bool, fewest: int) -> Part:
-        y = self._read_target(plain_array(y), "y")
+        given = plain_array(y)
+        y = self._read_target(given, "y")
+        mapped.release(given)
         X = read_inputs(self, X, reset=reset)
         check_lengths(X, y)
         if len(y) < fewest:

@@ -62,6 +62,11 @@ class Fitted:
         return history.n_epochs * history.n_rows
 
     @property
+    def effective_parameters_(self) -> float | None:
+        """Parameters that the data determine; None without Bayesian regularisation."""
+        return self._fitted_history("effective_parameters_").effective_parameters
+
+    @property
     def n_outputs_(self) -> int:
         """Number of outputs, K: numbers that are predicted, or logits."""
         self._fitted_history("n_outputs_")

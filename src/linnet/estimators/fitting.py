@@ -33,7 +33,7 @@ from linnet.estimators.optimization import (
     schedule_settings,
 )
 from linnet.estimators.parameters import check_parameters, check_same_network, has_new_rates
-from linnet.estimators.parts import Part, Parts, divide
+from linnet.estimators.parts import Part, Parts, divide, take
 from linnet.estimators.preparation import Encoded, Network, Prepared
 from linnet.estimators.schedules import STEPPED_PER_BATCH
 from linnet.estimators.scores import score_keeper
@@ -176,6 +176,9 @@ class OneNetwork(NetworkEstimator):
                 state=network.state,
             )
             self._keep(prepared, history, is_first=not (partial or goes_on))
+            split = prepared.split
+            del prepared, network, rows  # for a list takes ten times as much memory as its array
+            history.split = {part: numbers.tolist() for part, numbers in split.items()}
 
     def _watched(self, prepared: Prepared) -> dict[str, Any]:
         """Return what `linnet.train` is given of validation rows, which are scored each epoch."""
@@ -211,8 +214,10 @@ class OneNetwork(NetworkEstimator):
         part, held_out = parts.train, parts.validation
         network = self._network(parts, seed, goes_on=goes_on, partial=partial)
         module, state, dtype = network.module, network.state, dtype_of(network.module)
-        n_rows = len(part.y)
-        solver, schedule, note = self._choose_solver(network, n_rows, partial=partial)
+        n_rows, is_split, is_first = len(part.y), bool(parts.rows), not (partial or goes_on)
+        lines = lint_order(self, parts.whole_y, is_split=is_split) if is_first else []
+        del parts.whole_y  # as are encoded rows and others below: rows may be many
+        solver, schedule, note = self._choose_solver(network, part, partial=partial)
         batch_size = self._batch_size(solver, n_rows)
         if state.optimizer is None or has_new_rates(self):
             state.optimizer = make_optimizer(self, solver, module, batch_size, part.weight)
@@ -223,14 +228,13 @@ class OneNetwork(NetworkEstimator):
         state.scores, encoded_val = [], None
         if held_out is not None:
             state.scores = list(self.validation_scores_ or []) if goes_on else []
-            inputs = encode(network.columns, held_out.X, dtype)
+            is_copy = "validation" in parts.rows
+            inputs = training_inputs(network.columns, held_out.X, dtype, is_copy=is_copy)
+            del held_out.X  # it may have been written over
             encoded_val = Encoded(inputs, *self._compared(network, held_out, "y_val"))
         targets, weight = self._compared(network, part, "y")
-        is_first, is_split = not (partial or goes_on), bool(parts.rows)
-        lines = lint_order(self, parts.whole_y, is_split=is_split) if is_first else []
         is_one_class = is_classifier(self) and part.y.ndim == 1
-        # Rows may be many, and from here on their encoded form is needed alone.
-        del part.y, parts.whole_y
+        del part.y  # rows may be many, and from here on their encoded form is needed alone
         inputs = training_inputs(network.columns, part.X, dtype, is_copy=is_split)
         return Prepared(
             network,
@@ -308,14 +312,17 @@ class OneNetwork(NetworkEstimator):
         return narrowed(targets, dtype_of(network.module)), weight
 
     def _choose_solver(
-        self, network: Network, n_rows: int, *, partial: bool
+        self, network: Network, part: Part, *, partial: bool
     ) -> tuple[Any, str, str]:
         """Return the solver, the schedule of its rate, and what the history notes of the choice."""
         if self.solver != "auto":
             return self.solver, self.learning_rate, ""
         if partial:
             return "adamw", self.learning_rate, ""
-        solver, note = choose_solver(network.module, n_rows, network.loss)
+        n_rows, module = len(part.y), network.module
+        some = np.linspace(0, n_rows - 1, min(64, n_rows)).astype(int)
+        inputs = encode(network.columns, take(part.X, some), dtype_of(module))
+        solver, note = choose_solver(module, n_rows, network.loss, torch.from_numpy(inputs))
         falls = solver == "adamw" and self.learning_rate == "constant"
         return solver, "cosine" if falls else self.learning_rate, note
 
@@ -339,8 +346,7 @@ class OneNetwork(NetworkEstimator):
         """Take up a trained network: what its rows, its errors and its scores say, then itself."""
         network, rows, validation = prepared.network, prepared.rows, prepared.validation
         columns, target, module = network.columns, network.target, network.module
-        split = {part: numbers.tolist() for part, numbers in prepared.split.items()}
-        history.seed, history.split = prepared.seed, split
+        history.seed = prepared.seed
         history.notes += [note for note in prepared.notes if note not in history.notes]
         held_out = (None, None) if validation is None else (validation.inputs, validation.targets)
         if is_first:

@@ -114,7 +114,10 @@ def _is_frame(estimator: BaseEstimator, X: Any, name: str, *, reset: bool) -> bo
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         _check_feature_names(estimator, X, reset=reset)
-        _check_n_features(estimator, X, reset=reset)
+        try:
+            _check_n_features(estimator, X, reset=reset)
+        except ValueError as fault:
+            raise ValueError(name + str(fault).removeprefix("X")) from fault
         if len(frame) == 0:
             raise ValueError(f"{name} has 0 rows (n_samples=0): a minimum of 1 is required.")
         return True

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from linnet.estimators.classification import NetworkClassifier
+from linnet.estimators.descriptions import documented
 from linnet.estimators.estimator import Target
 from linnet.estimators.fitting import OneNetwork
-from linnet.estimators.parameters import documented, hidden_sizes, keep
+from linnet.estimators.parameters import hidden_sizes, keep
 from linnet.estimators.presets import preset
 from linnet.estimators.regression import NetworkRegressor
 from linnet.network import mlp
@@ -97,6 +98,9 @@ class MLPRegressor(Perceptron, NetworkRegressor):
         Epochs trained, and rows seen.
     test_score_ : float
         R² on the rows that `test_fraction` set aside; not there without it.
+    effective_parameters_ : float or None
+        How many parameters the data determine, with Bayesian regularisation (of
+        `LevenbergMarquardt`) as the solver's; None without it.
     coefs_, intercepts_ : list of ndarray
         Weights (inputs, outputs) and biases (outputs,) of each layer.
     n_layers_, n_outputs_, out_activation_

@@ -10,13 +10,14 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from linnet.engine.torch_engine import seeded
 from linnet.estimators.classification import NetworkClassifier
+from linnet.estimators.descriptions import documented
 from linnet.estimators.fitting import OneNetwork
-from linnet.estimators.parameters import documented, keep
+from linnet.estimators.parameters import keep
 from linnet.estimators.regression import NetworkRegressor
 from linnet.estimators.targets import ClassTarget
 from linnet.preflight import check_no_lazy, first_line
+from linnet.randomness import seeded
 
 # Activations that end a network's range somewhere, by autograd's name of the step.
 _BOUNDED = {
@@ -162,7 +163,7 @@ class ModuleRegressor(OwnModule, NetworkRegressor):
     history_ : History
         Losses, rates, norms and times of each epoch, and why the training ended.
     loss_curve_, validation_loss_curve_, validation_scores_, n_iter_, t_, n_outputs_
-    loss_, best_loss_, best_validation_score_
+    loss_, best_loss_, best_validation_score_, effective_parameters_
         As in MLPRegressor.
     columns_ : linnet.table.Columns
         How columns became inputs.

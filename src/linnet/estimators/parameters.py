@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import textwrap
 from numbers import Integral, Real
 from typing import Any
 
@@ -25,34 +24,43 @@ from linnet.network import ACTIVATIONS, INITIALIZATIONS
 from linnet.solvers import SOLVERS
 from linnet.spelling import check_choice, did_you_mean
 
-_POSITIVE = Interval(Real, 0, np.inf, closed="neither")
-_FRACTION = Interval(Real, 0, 1, closed="left")
+
+class _Number(Interval):
+    """An interval of numbers. Python takes True for 1, but who writes it means something else."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        return not isinstance(val, bool | np.bool_) and super().is_satisfied_by(val)
+
+
+_POSITIVE = _Number(Real, 0, np.inf, closed="neither")
+_FRACTION = _Number(Real, 0, 1, closed="left")
 
 # scikit-learn's table of legal values, for what scikit-learn's MLP has and what linnet adds.
 # `loss`, `device`, `hidden_layer_sizes` and `module` have checks of their own.
 CONSTRAINTS: dict[str, list] = {
-    "n_members": [Interval(Integral, 1, 1000, closed="both")],
+    "n_members": [_Number(Integral, 1, 1000, closed="both")],
+    "cv": ["cv_object"],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "output_activation": [StrOptions(set(ACTIVATIONS))],
     "initialization": [StrOptions(set(INITIALIZATIONS))],
     "dropout": [_FRACTION],
-    "n_frequencies": [Interval(Integral, 0, 1000, closed="both")],
+    "n_frequencies": [_Number(Integral, 0, 1000, closed="both")],
     "frequency_scale": [_POSITIVE],
-    "quantile": [Interval(Real, 0, 1, closed="neither")],
+    "quantile": [_Number(Real, 0, 1, closed="neither")],
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "solver": [StrOptions({*SOLVERS, "auto"}), callable],
-    "alpha": [Interval(Real, 0, np.inf, closed="left")],
-    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "alpha": [_Number(Real, 0, np.inf, closed="left")],
+    "batch_size": [StrOptions({"auto"}), _Number(Integral, 1, None, closed="left")],
     "learning_rate": [StrOptions(set(SCHEDULES))],
     "learning_rate_init": [_POSITIVE],
-    "power_t": [Interval(Real, 0, np.inf, closed="left")],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "power_t": [_Number(Real, 0, np.inf, closed="left")],
+    "max_iter": [_Number(Integral, 1, None, closed="left")],
     "shuffle": ["boolean"],
     "random_state": ["random_state", np.random.Generator],
-    "tol": [Interval(Real, 0, None, closed="left")],
+    "tol": [_Number(Real, 0, None, closed="left")],
     "verbose": ["verbose"],
     "warm_start": ["boolean"],
-    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "momentum": [_Number(Real, 0, 1, closed="both")],
     "nesterovs_momentum": ["boolean"],
     "early_stopping": ["boolean"],
     "validation_fraction": [_FRACTION],
@@ -60,16 +68,29 @@ CONSTRAINTS: dict[str, list] = {
     "beta_1": [_FRACTION],
     "beta_2": [_FRACTION],
     "epsilon": [_POSITIVE],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+    "n_iter_no_change": [_Number(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
     "scale_X": ["boolean", StrOptions({"minmax"})],
     "scale_y": ["boolean", StrOptions({"minmax"})],
     "column_types": [dict, None],
     "dtype": [StrOptions({"float32", "float64"})],
     "clip_grad_norm": [_POSITIVE, None],
-    "max_time": [Interval(Real, 0, None, closed="left"), None],
+    "max_time": [_Number(Real, 0, None, closed="left"), None],
     "engine": [StrOptions(set(ENGINES))],
     # Each takes memory for its stack; far more of them than that and the process dies.
-    "n_threads": [Interval(Integral, 1, 1024, closed="both"), None],
+    "n_threads": [_Number(Integral, 1, 1024, closed="both"), None],
+}
+
+# A value of each parameter whose default is no number; the shell has no word for "auto".
+_EXAMPLES = {
+    "alpha": 0.01,
+    "clip_grad_norm": 1.0,
+    "dropout": 0.1,
+    "frequency_scale": 0.2,
+    "learning_rate_init": 0.01,
+    "max_iter": 200,
+    "max_time": 60,
+    "n_frequencies": 2,
+    "n_threads": 2,
 }
 
 # What people write who come from elsewhere, and what it is called here.
@@ -150,6 +171,8 @@ def _instead(name: str, known: list[str]) -> str:
     instead = _INSTEAD.get(name)
     if instead is not None and instead.split()[0].strip(",") in known:
         return f": write {instead}."
+    if name == "preset":
+        return ": write MLPRegressor.from_preset('fitnet', ...), which sets plain parameters."
     if name in _OF_THE_MODULE and "module" in known:
         return ": the module itself decides it."
     if name in ("early_stopping", "validation_fraction") and "n_members" in known:
@@ -197,7 +220,20 @@ def _check_parameter(estimator: Any, name: str, value: Any) -> None:
         words = [c for c in constraints if isinstance(c, StrOptions)]
         if isinstance(value, str) and words:
             check_choice(name, value, sorted(words[0].options))
+        _check_range(estimator, name, value)
+
+
+def _check_range(estimator: Any, name: str, value: Any) -> None:
+    """Raise scikit-learn's error for a value out of its range, with a value that is in it."""
+    constraints = CONSTRAINTS[name]
+    try:
         validate_parameter_constraints({name: constraints}, {name: value}, type(estimator).__name__)
+    except InvalidParameterError as fault:
+        if not any(isinstance(constraint, _Number) for constraint in constraints):
+            raise
+        default = inspect.signature(type(estimator)).parameters[name].default
+        example = _EXAMPLES.get(name, default)
+        raise InvalidParameterError(f"{fault} Write {name}={example!r}, for example.") from None
 
 
 def _check_loss(value: Any, allowed: tuple[str, ...]) -> None:
@@ -267,186 +303,3 @@ def keep(estimator: Any, arguments: dict[str, Any]) -> None:
     for name, value in arguments.items():
         if name != "self":
             setattr(estimator, name, value)
-
-
-# One description for each parameter; the classes' docstrings and the shell's help are made of it.
-# "{default}" becomes the default of the class.
-DESCRIPTIONS: dict[str, tuple[str, str]] = {
-    "n_members": ("int, default={default}", "Networks that are trained side by side, M."),
-    "module": (
-        "torch.nn.Module or callable",
-        "A module, which is copied with its weights; or a function of (number of inputs, number "
-        "of outputs) that returns one. Lazy modules take their sizes from X. It ends without an "
-        "activation: logits for classes, and any number for a standardised y.",
-    ),
-    "hidden_layer_sizes": (
-        "int or sequence of int, default={default}",
-        "Neurons of each hidden layer.",
-    ),
-    "activation": (
-        "str, default={default}",
-        f"Activation of the hidden layers: {', '.join(ACTIVATIONS)}.",
-    ),
-    "output_activation": (
-        "str, default={default}",
-        "Activation of the output layer. One that is bounded needs scale_y=False.",
-    ),
-    "dropout": (
-        "float, default={default}",
-        "Fraction of hidden activations set to zero in training, from 0 to below 1.",
-    ),
-    "n_frequencies": (
-        "int, default={default}",
-        "Cosines of each input next to the input itself (`linnet.network.PeriodicEmbedding`).",
-    ),
-    "frequency_scale": (
-        "float, default={default}",
-        "Standard deviation of their frequencies at the start, in standardised units of the input.",
-    ),
-    "initialization": (
-        '{{"glorot_uniform", "he_uniform", "torch", "nguyen_widrow"}}, default={default}',
-        "How weights start; see `linnet.network.mlp`.",
-    ),
-    "class_weight": (
-        'dict, "balanced" or None, default={default}',
-        "Weight of each class; balanced: in inverse proportion to its rows.",
-    ),
-    "quantile": (
-        "float, default={default}",
-        'The quantile that loss="quantile" predicts, between 0 and 1.',
-    ),
-    "solver": (
-        "str or callable, default={default}",
-        f"Optimizer: {', '.join(SOLVERS)}; or a callable that makes one from the parameters, its "
-        "rate and penalty set, such as functools.partial(torch.optim.AdamW, lr=1e-3). lm "
-        "(Levenberg-Marquardt) and lbfgs take all rows and stop by their own criteria and by "
-        "validation rows. auto: lm for small networks under squared_error, else adamw, its rate "
-        "falling as cosine; history_.notes say which, and why.",
-    ),
-    "alpha": (
-        "float, default={default}",
-        "Strength of the penalty on squared weights (biases are free): alpha / 2 * sum(w**2) / "
-        "rows of a batch, as in scikit-learn (whose squared_error is half of this one). With adamw "
-        "its decoupled weight decay.",
-    ),
-    "batch_size": (
-        'int or "auto", default={default}',
-        "Rows of a step; auto: 200, or all rows if they are fewer. lm and lbfgs take all rows.",
-    ),
-    "learning_rate": (
-        "str, default={default}",
-        "Schedule of the learning rate: constant; invscaling (falls with rows seen; not for adam, "
-        "as in scikit-learn); adaptive (divided by 5 when the loss stalls); cosine (falls to 0 "
-        "over max_iter); one_cycle (rises, then falls as cosine). lm and lbfgs have none.",
-    ),
-    "learning_rate_init": ("float, default={default}", "Initial, and greatest, learning rate."),
-    "power_t": ("float, default={default}", 'Exponent of learning_rate="invscaling".'),
-    "max_iter": ("int, default={default}", "Greatest number of epochs (passes over the rows)."),
-    "shuffle": ("bool, default={default}", "Draw a new order of the rows for each epoch."),
-    "random_state": (
-        "int, RandomState, Generator or None, default={default}",
-        "Decides initial weights, split, order of rows and dropout; None: different each time.",
-    ),
-    "tol": (
-        "float, default={default}",
-        "The least improvement of the loss that counts as one.",
-    ),
-    "verbose": ("bool, default={default}", "Show a progress bar on the standard error stream."),
-    "warm_start": ("bool, default={default}", "Let fit go on from where the last fit stopped."),
-    "momentum": ("float, default={default}", "Momentum of sgd, from 0 to 1."),
-    "nesterovs_momentum": ("bool, default={default}", "Whether sgd's momentum is Nesterov's."),
-    "early_stopping": (
-        "bool, default={default}",
-        "Hold validation rows out and stop where their loss is least; the best epoch's weights are "
-        "kept.",
-    ),
-    "validation_fraction": (
-        "float, default={default}",
-        "Fraction of rows held out for early_stopping.",
-    ),
-    "test_fraction": (
-        "float, default={default}",
-        "Fraction of rows that are set aside and never trained on; `test_score_` is the score on "
-        "them.",
-    ),
-    "beta_1": ("float, default={default}", "Decay of Adam's mean of gradients."),
-    "beta_2": ("float, default={default}", "Decay of Adam's mean of squared gradients."),
-    "epsilon": ("float, default={default}", "Added to Adam's denominator."),
-    "n_iter_no_change": (
-        "int or inf, default={default}",
-        "Stop after so many epochs in which the loss (of the validation rows if there are some) "
-        "did not improve by tol.",
-    ),
-    "scale_X": (
-        'bool or "minmax", default={default}',
-        "Standardise the columns of X, or move them to [-1, 1] (minmax).",
-    ),
-    "scale_y": (
-        'bool or "minmax", default={default}',
-        "Standardise y for the training, or move it to [-1, 1] (not for poisson losses).",
-    ),
-    "column_types": (
-        "dict of str to str or None, default={default}",
-        "Types of columns of a frame that should not be inferred: number, category, boolean, date, "
-        "ignore.",
-    ),
-    "dtype": (
-        '{{"float32", "float64"}}, default={default}',
-        "Numbers of the network: 7 or 16 digits.",
-    ),
-    "clip_grad_norm": (
-        "float or None, default={default}",
-        "Greatest Euclidean norm of a step's gradient.",
-    ),
-    "max_time": ("float or None, default={default}", "Seconds after which the training ends."),
-    "device": ('{{"auto", "cpu", "cuda", "mps"}}, default={default}', "Where to train."),
-    "engine": (
-        '{{"auto", "torch", "native"}}, default={default}',
-        "Who does the arithmetic.",
-    ),
-    "n_threads": (
-        "int or None, default={default}",
-        "CPU threads during the training; None: as torch is set, but one for small networks, which "
-        "more would slow down.",
-    ),
-}
-# What is said of those that an ensemble decides from the size of the table.
-AUTOMATIC = {
-    "solver": f"Optimizer: {', '.join(SOLVERS)}.",
-    "alpha": "Weight decay; for other solvers than adamw the penalty of MLPRegressor.",
-    "batch_size": "Rows of a step.",
-    "learning_rate_init": "Greatest learning rate; it rises, then falls as a cosine.",
-    "max_iter": "Greatest number of epochs (passes over the rows).",
-}
-_LOSS = {
-    "EnsembleRegressor": "squared_error, absolute_error, smooth_l1, huber or poisson (log link).",
-    "EnsembleClassifier": "log_loss, the cross-entropy.",
-    "MLPRegressor": "squared_error, absolute_error, smooth_l1, huber, poisson (log link), "
-    "quantile, or gaussian: a mean, which is predicted, and a variance, which gives standard "
-    "deviations and intervals.",
-    "MLPClassifier": "log_loss, the cross-entropy.",
-    "ModuleRegressor": "A name as in MLPRegressor, a torch loss such as nn.HuberLoss(), or any "
-    "loss(prediction, target).",
-    "ModuleClassifier": "log_loss, a torch loss such as nn.CrossEntropyLoss(label_smoothing=0.1), "
-    "or any loss(logits, target): the target is class numbers (B,), or zeros and ones of the shape "
-    "of the logits where the module has a single output or y is multilabel.",
-}
-
-
-def documented(cls: type) -> type:
-    """Put the descriptions of its parameters into a class's docstring."""
-    lines = ["Parameters", "    ----------"]
-    for name, parameter in inspect.signature(cls).parameters.items():
-        is_loss = name == "loss"
-        kinds = "str, torch loss or callable" if cls.__name__.startswith("Module") else "str"
-        described = (kinds + ", default={default}", _LOSS[cls.__name__])
-        kind, text = described if is_loss else DESCRIPTIONS[name]
-        kind = kind.format(default=repr(parameter.default))
-        if name in getattr(cls, "automatic", ()):
-            first, _, default = kind.partition(", default=")
-            kind = first.removesuffix(' or "auto"') + f' or "auto", default={default}'
-            text = AUTOMATIC.get(name, text)
-        lines.append(f"    {name} : {kind}")
-        lines += textwrap.wrap(text, 88, initial_indent=" " * 8, subsequent_indent=" " * 8)
-    cls.__doc__ = (cls.__doc__ or "").replace("{parameters}", "\n".join(lines))
-    return cls

@@ -13,6 +13,8 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
 
+from linnet.table import mapped
+
 
 @dataclass
 class Part:
@@ -79,9 +81,12 @@ def divide(estimator: Any, whole: Part, validation: Part | None, seed: int) -> P
     if not test_fraction and not holds_out:
         return Parts.undivided(whole, validation)
     y, weight = whole.y, whole.weight
+    if isinstance(whole.X, np.ndarray):
+        mapped.release(whole.X)  # which has just been checked
     stratified = is_classifier(estimator) and y.ndim == 1
     # Of weight 0, validation rows would say nothing; such a row is as good as absent.
-    rows = np.arange(len(y)) if weight is None else np.flatnonzero(weight)
+    rows = _numbered(len(y))
+    rows = rows if weight is None else rows[weight > 0]
     numbers: dict[str, np.ndarray] = {}
     test = None
     if test_fraction:
@@ -144,13 +149,18 @@ def split_rows(
             "on. Give more rows, a smaller fraction, or early_stopping=False."
         )
     rows, held_out = train_test_split(
-        np.arange(n_rows), test_size=n_held_out, random_state=seed, stratify=strata
+        _numbered(n_rows), test_size=n_held_out, random_state=seed, stratify=strata
     )
     return rows, held_out
+
+
+def _numbered(n_rows: int) -> np.ndarray:
+    """Return row numbers (N,), in half of the memory where that is enough."""
+    return np.arange(n_rows, dtype=np.int32 if n_rows < 2**31 else np.int64)
 
 
 def take(X: Any, rows: np.ndarray) -> Any:
     """Return some rows of an array or a frame."""
     if isinstance(X, np.ndarray):
-        return X[rows]
+        return mapped.take(X, rows)
     return nw.from_native(X, eager_only=True)[rows].to_native()

@@ -14,7 +14,6 @@ from torch import nn
 from linnet import losses
 from linnet.engine.placement import threads
 from linnet.engine.prediction import predict as predict_rows
-from linnet.engine.torch_engine import seeded
 from linnet.error_bars import ErrorBars, HeldOutErrors
 from linnet.estimators.encoding import checked_outputs
 from linnet.estimators.estimator import NetworkEstimator, Target
@@ -25,6 +24,7 @@ from linnet.estimators.parts import Part
 from linnet.estimators.preparation import Network
 from linnet.estimators.scores import r2_scorer
 from linnet.estimators.targets import RegressionTarget, check_regression_target, plain_array
+from linnet.randomness import seeded
 
 
 class Regression(RegressorMixin, NetworkEstimator):

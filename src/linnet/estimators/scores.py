@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 from linnet.engine.prediction import predict
-from linnet.engine.torch_engine import seeded
 from linnet.estimators.encoding import dtype_of
 from linnet.history import History
+from linnet.randomness import seeded
 from linnet.training import TrainingState
 
 Scorer = Callable[[np.ndarray], float]

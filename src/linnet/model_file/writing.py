@@ -120,7 +120,9 @@ def _describe(estimator: NetworkEstimator) -> dict[str, Any]:
     return {
         "estimator": type(estimator).__name__,
         "parameters": {
-            name: to_plain(value) for name, value in estimator.get_params(deep=False).items()
+            # Splits are of the rows of the fit, which the file does not hold.
+            name: to_plain(value) if name != "cv" or value is None else {"not_kept": "cv"}
+            for name, value in estimator.get_params(deep=False).items()
         },
         "network": {
             "layers": str(estimator.module_),

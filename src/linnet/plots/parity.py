@@ -255,6 +255,6 @@ class ParityDisplay:
         crowded = undefined or n_drawn < len(self.y_true) or self.n_panels > 1 or len(rmse) > 24
         scores = f"{r2}\n{rmse}, {note}" if crowded else f"{r2}, {rmse}, {note}"
         if self.inside is not None:
-            scores += f"\n{self.coverage:.0%} intervals hold {self.inside[k]:.1%}"
+            scores += f"\n{100 * self.coverage:g}% intervals hold {self.inside[k]:.1%}"
         name = self.predictions.panel_name(k)
         return f"{plain_text(shortened(name, 40))}\n{scores}" if name else scores

@@ -68,7 +68,11 @@ def draw_curves(display: SurfaceDisplay, axes: np.ndarray, most: int | None) -> 
     top, artists = axes[0], {}
     rows = _drawable_rows(display, most)
     if display.band is not None:
-        style = {"color": LIGHT_BROWN, "linewidth": 0, "label": f"{display.coverage:.0%} interval"}
+        style = {
+            "color": LIGHT_BROWN,
+            "linewidth": 0,
+            "label": f"{100 * display.coverage:g}% interval",
+        }
         artists["band"] = top.fill_between(x, *display.band.T, **style)
     if display.y is not None:
         style = {"color": BLUE, **cloud_style(len(rows)), "label": plain_text(display.data_name)}

@@ -11,11 +11,23 @@ import torch
 from torch import nn
 
 from linnet import criteria
-from linnet.solvers.residuals import ModuleResiduals, SquaredResiduals
+from linnet.solvers.independence import dependence
+from linnet.solvers.knobs import ABOVE_0, FROM_0, check_knobs, check_state, or_none
+from linnet.solvers.residuals import ModuleResiduals, SquaredResiduals, check_rows
 
 # Parameters from which on J'J (P, P) takes more than 200 MB, and a step some seconds.
 MOST_PARAMETERS = 5000
 _LEAST_MU = 1e-20
+_RANGES = {
+    "mu": ABOVE_0,
+    "mu_dec": or_none(("a number between 0 and 1", lambda x: 0 < x < 1)),
+    "mu_inc": or_none(("a number above 1", lambda x: x > 1)),
+    "mu_max": ABOVE_0,
+    "min_grad": FROM_0,
+    "goal": FROM_0,
+    "weight_decay": FROM_0,
+}
+_MOST_TRIALS = 1000  # of one step: with a mu_inc of nearly 1 there would be no end of them
 _BEND = 0.1  # of a step, over which the bend of the residuals is measured
 
 
@@ -93,8 +105,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
     converged, reason = False, ""
     criterion: criteria.Criterion | None = None
     gradient_norm = float("nan")
-    effective_parameters: float | None = None
-    _last_gain = 1.0  # of E, as a part of it
+    _judged: tuple[nn.Module, bool] | None = None  # the module of the last step, and its mode
 
     def __init__(
         self,
@@ -110,15 +121,28 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         geodesic: bool = True,
         bayesian: bool = False,
     ):
-        knobs = {"mu": mu, "mu_dec": mu_dec, "mu_inc": mu_inc, "mu_max": mu_max}
-        knobs |= {"min_grad": min_grad, "goal": goal, "weight_decay": weight_decay}
-        _check(knobs)
+        knobs = {
+            "mu": mu,
+            "mu_dec": mu_dec,
+            "mu_inc": mu_inc,
+            "mu_max": mu_max,
+            "min_grad": min_grad,
+            "goal": goal,
+            "weight_decay": weight_decay,
+        }
+        check_knobs({name: (knobs[name], allowed) for name, allowed in _RANGES.items()})
         super().__init__(params, {**knobs, "geodesic": geodesic, "bayesian": bayesian})
+        # What the evidence is weighed by; in the groups, so that a state holds it.
+        self.param_groups[0] |= {"last_gain": 1.0, "effective_parameters": None}
         check_size(sum(p.numel() for p in self._parameters()))
 
     @property
     def mu(self) -> float:
         return self.param_groups[0]["mu"]
+
+    @property
+    def effective_parameters(self) -> float | None:
+        return self.param_groups[0]["effective_parameters"]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state.
@@ -127,11 +151,21 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         ----------
         state_dict : dict
             What `state_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            If it is the state of another solver or of other parameters, or a number in it is out of
+            its range.
         """
+        check_state(self, state_dict)
+        for group in state_dict["param_groups"]:
+            check_knobs({name: (group[name], allowed) for name, allowed in _RANGES.items()})
         super().load_state_dict(state_dict)
         # torch gives what it loads the type of the parameters.
         numbers = [number for group in state_dict["param_groups"] for number in group["params"]]
-        for p, number in zip(self._parameters(), numbers, strict=True):
+        own = [p for group in self.param_groups for p in group["params"]]
+        for p, number in zip(own, numbers, strict=True):
             exact = state_dict["state"].get(number, {}).get("exact")
             if exact is not None:
                 self.state[p]["exact"] = exact.detach().double().cpu().clone()
@@ -139,8 +173,8 @@ class LevenbergMarquardt(torch.optim.Optimizer):
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         module: nn.Module,
-        X: torch.Tensor,
-        y: torch.Tensor,
+        X: Any = None,
+        y: Any = None,
         sample_weight: torch.Tensor | None = None,
     ) -> float:
         """Do one step that lowers the loss, or say in `converged` and `reason` why there is none.
@@ -165,15 +199,34 @@ class LevenbergMarquardt(torch.optim.Optimizer):
 
         Raises
         ------
+        TypeError
+            If the module is none, or X, y or the weights are no tensors.
         ValueError
-            If the shapes differ, or a layer mixes rows or draws random numbers.
+            If the shapes differ, a number is not finite, there are no rows, or the outputs for a
+            row depend on other rows or on chance, in the mode that the module is in.
         """
         if not isinstance(module, nn.Module):
+            given = "a function" if callable(module) else f"{type(module).__name__}"
             raise TypeError(
-                f"LevenbergMarquardt.step got a {type(module).__name__}; it takes no closure, for "
-                "it makes the Jacobian by blocks of rows. Write solver.step(module, X, y)."
+                f"LevenbergMarquardt.step got {given} for the module; it takes no closure, for it "
+                "makes the Jacobian by blocks of rows. Write solver.step(module, X, y)."
             )
-        return self.iterate(ModuleResiduals(module, self._parameters(), X, y, sample_weight))
+        check_rows(X, y, sample_weight)
+        if self._judged != (module, module.training):
+            fault = dependence(module, X)
+            if fault:
+                raise ValueError(
+                    f"{refusal(fault)} Leave that out, call module.eval() first where it is for "
+                    "training only, or take another optimizer, such as torch.optim.AdamW."
+                )
+            self._judged = (module, module.training)
+        loss = self.iterate(ModuleResiduals(module, self._parameters(), X, y, sample_weight))
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"The mean squared residual is {loss}, and X and y are finite: weights are not, or "
+                "the outputs are too large. Start from other weights, and scale X and y."
+            )
+        return loss
 
     def iterate(self, problem: SquaredResiduals) -> float:
         """Do one step on a problem over these parameters; see `step`."""
@@ -181,6 +234,9 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         w, n = self._gathered(), problem.n_residuals
         squares, A, b = problem.normal_equations(w)
         A, b, loss = A / n, b / n, squares / n
+        self.converged, self.reason, self.criterion = False, "", None
+        if not np.isfinite(loss):
+            return loss  # the weights stay
         if group["bayesian"]:
             self._weigh_evidence(w, A, squares, n)
         decay = self._decays()
@@ -192,10 +248,9 @@ class LevenbergMarquardt(torch.optim.Optimizer):
             return self._stop(criteria.GOAL_REACHED, loss)
         if self.gradient_norm < group["min_grad"]:
             return self._stop(criteria.SMALL_GRADIENT, loss)
-        self.converged, self.reason, self.criterion = False, "", None
         before = loss + decay @ w**2 / 2
         system, mu, n_refused = _Damped(A), group["mu"], 0
-        while mu <= group["mu_max"]:
+        while mu <= group["mu_max"] and n_refused < _MOST_TRIALS:
             if system.factorise(mu):
                 d = system.solve(-b)
                 promised = mu * float(d @ d) - float(b @ d)
@@ -208,8 +263,8 @@ class LevenbergMarquardt(torch.optim.Optimizer):
                 if gain > 0:
                     # Nielsen 1999, eq. 2.5
                     factor = max(1 / 3, 1 - (2 * gain / promised - 1) ** 3)
-                    group["mu"] = max(mu * (group["mu_dec"] or factor), _LEAST_MU)
-                    self._last_gain = gain / before
+                    group["mu"] = float(max(mu * (group["mu_dec"] or factor), _LEAST_MU))
+                    group["last_gain"] = float(gain / before)
                     self._scatter(w + d)
                     return new_loss
             n_refused += 1
@@ -245,8 +300,9 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         Far from a minimum the misfit counts as noise, and the penalty would leave no weights. So
         the first time is after a step that lowered the loss by less than a tenth.
         """
-        decay, P = self.param_groups[0]["weight_decay"], len(w)
-        if not decay and self._last_gain > 0.1:
+        first = self.param_groups[0]
+        decay, P = first["weight_decay"], len(w)
+        if not decay and first["last_gain"] > 0.1:
             return
         decay = max(decay, 1e-7 * float(np.trace(A)) / P)
         with _one_thread():
@@ -254,11 +310,11 @@ class LevenbergMarquardt(torch.optim.Optimizer):
             if factor is None:
                 return
             gamma = P - decay / 2 * float(torch.cholesky_inverse(factor).diagonal().sum())
-        self.effective_parameters = gamma
+        first["effective_parameters"] = gamma
         alpha = gamma / max(2 * float(w @ w), 1e-300)
         beta = max(n - gamma, 1.0) / max(2 * squares, 1e-300)
         for group in self.param_groups:
-            group["weight_decay"] = alpha / beta * 2 / n
+            group["weight_decay"] = float(alpha / beta * 2 / n)
 
     def _parameters(self) -> list[torch.Tensor]:
         return [p for group in self.param_groups for p in group["params"] if p.requires_grad]
@@ -292,6 +348,14 @@ class LevenbergMarquardt(torch.optim.Optimizer):
                 p.copy_(exact)
             if p.dtype != torch.float64:
                 self.state[p]["exact"] = exact.clone()
+
+
+def refusal(dependence: str) -> str:
+    """Return what is said of a module whose outputs depend on more than their row."""
+    return (
+        f"Levenberg-Marquardt cannot train this module: {dependence}. A row's outputs have to "
+        "depend on that row alone, and not on chance."
+    )
 
 
 def check_size(n_parameters: int) -> None:
@@ -340,21 +404,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _check(knobs: dict[str, Any]) -> None:
-    """Raise one error that names every knob out of its range."""
-    allowed = {
-        "mu": ("above 0", lambda x: x > 0),
-        "mu_dec": ("between 0 and 1, or None", lambda x: x is None or 0 < x < 1),
-        "mu_inc": ("above 1, or None", lambda x: x is None or x > 1),
-        "mu_max": ("above 0", lambda x: x > 0),
-        "min_grad": ("0 or more", lambda x: x >= 0),
-        "goal": ("0 or more", lambda x: x >= 0),
-        "weight_decay": ("0 or more", lambda x: x >= 0),
-    }
-    wrong = [
-        f"{k}={v!r} has to be {allowed[k][0]}" for k, v in knobs.items() if not allowed[k][1](v)
-    ]
-    if wrong:
-        raise ValueError("; ".join(wrong) + ".")

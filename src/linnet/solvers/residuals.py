@@ -12,8 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import nn
-from torch.func import functional_call, jacrev, vjp, vmap
+from torch.func import functional_call, jacrev, vmap
 from torch.overrides import TorchFunctionMode
+
+from linnet.solvers.independence import doubled
 
 # Numbers of a block of the Jacobian: 32 MB.
 _BLOCK_NUMBERS = 2**22
@@ -49,7 +51,8 @@ class ModuleResiduals:
     Parameters
     ----------
     module : torch.nn.Module
-        Maps inputs (B, ...) to outputs (B, K) or (B,), each row by itself.
+        Maps inputs (B, ...) to outputs (B, K) or (B,), each row by itself, as
+        `linnet.solvers.independence` tells.
     parameters : sequence of torch.nn.Parameter
         Those that w stands for, in its order; the module's others stay as they are.
     X : Tensor of shape (N, ...)
@@ -60,8 +63,7 @@ class ModuleResiduals:
     Raises
     ------
     ValueError
-        If a parameter is not of the module, a layer mixes rows or draws random numbers, or the
-        shapes of outputs and targets differ.
+        If a parameter is not of the module, or the shapes of outputs and targets differ.
     """
 
     def __init__(
@@ -72,7 +74,6 @@ class ModuleResiduals:
         y: torch.Tensor,
         weight: torch.Tensor | None = None,
     ):
-        check_layers(module)
         own = {id(p): name for name, p in module.named_parameters()}
         if any(id(p) not in own for p in parameters):
             raise ValueError(
@@ -83,12 +84,14 @@ class ModuleResiduals:
         self._names = [own[id(p)] for p in parameters]
         self._shapes = [p.shape for p in parameters]
         tensors = itertools.chain(module.named_parameters(), module.named_buffers())
-        self._others = {n: _doubled(t.detach()) for n, t in tensors if n not in set(self._names)}
-        self._X, self._y = _doubled(X), y.double()
+        trained = set(self._names)
+        self._others = {n: doubled(t.detach()) for n, t in tensors if n not in trained}
+        self._X, self._y = doubled(X), y.double()
         self._root = None if weight is None else weight.double().sqrt()
         self.n_residuals = y.numel()
         width = sum(shape.numel() for shape in self._shapes) * max(1, y.numel() // max(1, len(y)))
         self._block = max(1, _BLOCK_NUMBERS // max(1, width))
+        self._has_vmap = True  # until torch.func refuses this module
 
     def normal_equations(self, w: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Return r'r, J'J (P, P) and J'r (P,), added up over blocks of rows."""
@@ -115,13 +118,12 @@ class ModuleResiduals:
 
     def pull_back(self, w: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Return J(w)'r(v) (P,)."""
-        pieces, others = self._pieces(w), self._pieces(v)
+        pieces, others = self._leaves(w), self._pieces(v)
         total = torch.zeros(len(w), dtype=torch.float64, device=self._y.device)
         for rows in self._blocks():
             r = self._residuals(others, rows)
-            pull: Any = vjp(lambda weights, rows=rows: self._differences(weights, rows), pieces)[1]
-            by_name = pull(r)[0]
-            total += torch.cat([by_name[name].reshape(-1) for name in self._names])
+            with torch.enable_grad():
+                total += self._flat_gradient(self._differences(pieces, rows), pieces, r)
         return total.cpu().numpy()
 
     def jacobian(self, w: np.ndarray) -> np.ndarray:
@@ -137,6 +139,18 @@ class ModuleResiduals:
         whole = torch.from_numpy(w).to(self._y.device)
         parts = whole.split([shape.numel() for shape in self._shapes])
         return {n: p.view(s) for n, p, s in zip(self._names, parts, self._shapes, strict=True)}
+
+    def _leaves(self, w: np.ndarray) -> dict[str, torch.Tensor]:
+        return {n: piece.clone().requires_grad_() for n, piece in self._pieces(w).items()}
+
+    def _flat_gradient(
+        self, of: torch.Tensor, pieces: dict[str, torch.Tensor], along: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the gradient (P,) of a number, or of numbers `along` a vector."""
+        leaves = list(pieces.values())
+        gradients = torch.autograd.grad(of, leaves, along, retain_graph=True, allow_unused=True)
+        pairs = zip(gradients, leaves, strict=True)
+        return torch.cat([(torch.zeros_like(p) if g is None else g).reshape(-1) for g, p in pairs])
 
     def _outputs(self, pieces: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         return functional_call(self._module, {**self._others, **pieces}, (x,))
@@ -161,7 +175,18 @@ class ModuleResiduals:
 
     def _jacobian(self, pieces: dict[str, torch.Tensor], rows: slice) -> torch.Tensor:
         """Return the derivatives of `_residuals`, (b K, P)."""
+        if self._has_vmap:
+            try:
+                return self._jacobian_by_vmap(pieces, rows)
+            except RuntimeError:  # of recurrent layers, say, or of branches upon a number
+                self._has_vmap = False
+        leaves = {n: piece.detach().requires_grad_() for n, piece in pieces.items()}
+        with torch.enable_grad():
+            return torch.stack(
+                [self._flat_gradient(r, leaves) for r in self._differences(leaves, rows)]
+            )
 
+    def _jacobian_by_vmap(self, pieces: dict[str, torch.Tensor], rows: slice) -> torch.Tensor:
         def of_row(weights: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
             return self._outputs(weights, x.unsqueeze(0)).reshape(-1)
 
@@ -190,21 +215,40 @@ class _PlainPReLU(TorchFunctionMode):
         return torch.where(x > 0, x, weight * x)
 
 
-def check_layers(module: nn.Module) -> None:
-    """Raise ValueError where a layer's output depends on other rows or on random numbers."""
-    faults = [
-        f"{name or 'the module'} is a {type(layer).__name__}"
-        for name, layer in module.named_modules()
-        if (isinstance(layer, nn.modules.dropout._DropoutNd) and layer.p > 0)
-        or isinstance(layer, nn.modules.batchnorm._BatchNorm)
+def check_rows(X: object, y: object, weight: object) -> None:
+    """Raise one error for all that is wrong with the rows of a loop of the user's own.
+
+    Raises
+    ------
+    TypeError
+        If one of them is no tensor.
+    ValueError
+        If there are no rows, their numbers differ, or a number is not finite.
+    """
+    given = {"X": X, "y": y} | ({} if weight is None else {"sample_weight": weight})
+    wrong = [
+        f"{name} is a {type(value).__name__}"
+        for name, value in given.items()
+        if not isinstance(value, torch.Tensor)
     ]
-    if faults:
-        raise ValueError(
-            f"Levenberg-Marquardt cannot train this module: {'; '.join(faults)}. Its outputs have "
-            "to depend on their own row alone, and not on chance. Leave such layers out, or write "
-            "optimizer='adamw'."
+    if wrong:
+        raise TypeError(
+            f"{'; '.join(wrong)}: LevenbergMarquardt.step takes tensors. Write "
+            "torch.as_tensor(...) around arrays and lists."
         )
-
-
-def _doubled(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.double() if tensor.is_floating_point() else tensor
+    tensors = {name: value for name, value in given.items() if isinstance(value, torch.Tensor)}
+    shapes = {name: tuple(value.shape) for name, value in tensors.items()}
+    told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+    if any(not shape for shape in shapes.values()):
+        raise ValueError(f"The shapes are {told}: each needs rows. Give X (N, D) and y (N, K).")
+    if len({shape[0] for shape in shapes.values()}) > 1:
+        raise ValueError(f"The shapes are {told}: the numbers of rows differ. Give one of each.")
+    if len(shapes.get("sample_weight", (0,))) != 1:
+        raise ValueError(f"The shapes are {told}: weights are one a row. Give sample_weight (N,).")
+    if not shapes["X"][0]:
+        raise ValueError(f"The shapes are {told}: there are no rows. Give at least one.")
+    wrong = [f"{n} holds NaN or infinity" for n, t in tensors.items() if not t.isfinite().all()]
+    if "sample_weight" in tensors and (tensors["sample_weight"] < 0).any():
+        wrong.append("sample_weight holds numbers below 0")
+    if wrong:
+        raise ValueError(f"{'; '.join(wrong)}. Leave such rows out.")

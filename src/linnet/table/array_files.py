@@ -115,16 +115,15 @@ def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray 
 
 def _read_array(file: IO[bytes], n_bytes: int) -> np.ndarray:
     """Read one array of a file of so many bytes; sizes are compared before they take memory."""
-    start = file.read(12)
-    n_header = int.from_bytes(start[8:10] if start[6:7] == b"\x01" else start[8:12], "little")
+    version = np.lib.format.read_magic(file)
+    # Bytes of the header's length; version 3 differs from 2 in the letters of names only.
+    n_told = {(1, 0): 2, (2, 0): 4, (3, 0): 4}[version]
+    n_header = int.from_bytes(file.read(n_told), "little")
     if n_header > n_bytes:
         raise ValueError("the header is longer than the file")
-    file.seek(0)
-    version = np.lib.format.read_magic(file)
-    # Version 3 differs from 2 in the letters of names only.
-    is_first = version == (1, 0)
+    file.seek(np.lib.format.MAGIC_LEN)
     read_header = (
-        np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0
+        np.lib.format.read_array_header_1_0 if n_told == 2 else np.lib.format.read_array_header_2_0
     )
     shape, _, dtype = read_header(file)
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > n_bytes - file.tell():

@@ -88,8 +88,8 @@ def _layout(path: Path, head: list[str], delimiter: str | None) -> _Layout:
         if delimiter is None:
             delimiter = "\t" if ".tsv" in path.suffixes else _sniffed(head)
         reader = csv.reader(head, delimiter=delimiter)
-        header = next(row for row in reader if any(name.strip() for name in row))
-        header = [name.strip() for name in header]
+        named = (row for row in reader if any(name.strip() for name in row))
+        header = [name.strip() for name in next(named, [])]
         n_lines = reader.line_num
         # Between tabs, 1,234 may as well be a thousand.
         has_commas = delimiter == ";" and any(
@@ -97,6 +97,8 @@ def _layout(path: Path, head: list[str], delimiter: str | None) -> _Layout:
         )
     except csv.Error as error:
         raise _unreadable(path, error) from error
+    if not header:
+        raise ValueError(f"{path} has no names of columns: write them into its first line.")
     check_few(len(header), str(path))
     names = _named(header)
     check_unique(names, str(path))
@@ -133,25 +135,26 @@ def _lines(path: Path, encoding: str) -> Generator[str, None, None]:
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
     opened = gzip.open if path.suffix.lower() == ".gz" else open
-    with opened(path, "rb") as binary:
-        try:
+    try:
+        with opened(path, "rb") as binary:
             start = binary.read(2)
             binary.seek(0)
             if start in (b"\xff\xfe", b"\xfe\xff") and "16" not in encoding:
                 raise ValueError(f"{path} is written in UTF-16: pass encoding='utf-16'.")
-            with io.TextIOWrapper(binary, encoding=encoding, newline="") as text:
-                yield from text
-        except UnicodeDecodeError as error:
-            raise _wrong_encoding(path, encoding, error) from error
-        except LookupError as error:
-            raise ValueError(
-                f"encoding={encoding!r} does not exist: write 'utf-8', 'latin-1' or 'utf-16'."
-            ) from error
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(
-                f"{path} is damaged or not compressed by gzip, though it is called so: compress it "
-                "anew, or take .gz off its name."
-            ) from error
+            try:
+                with io.TextIOWrapper(binary, encoding=encoding, newline="") as text:
+                    yield from text
+            except UnicodeDecodeError as error:
+                raise _wrong_encoding(path, encoding, error) from error
+            except LookupError as error:
+                raise ValueError(
+                    f"encoding={encoding!r} does not exist: write 'utf-8', 'latin-1' or 'utf-16'."
+                ) from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:  # while it is searched for a byte too
+        raise ValueError(
+            f"{path} is damaged or not compressed by gzip, though it is called so: compress it "
+            "anew, or take .gz off its name."
+        ) from error
 
 
 def _wrong_encoding(path: Path, encoding: str, error: UnicodeDecodeError) -> ValueError:

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 
 from linnet.crew import Crew
 from linnet.ensemble.members import Member, Plan
@@ -168,9 +166,7 @@ class Halving:
         n_candidates = len({i for i, _ in pieces})
         what = f"trainings of {n_candidates} candidate{'s' * (n_candidates > 1)}"
         crew = Crew(len(pieces), self.n_at_once)
-        with CountBar(len(pieces), what, shown=self.progress) as bar, warnings.catch_warnings():
-            # A candidate whose loss becomes infinite is a bad one, and nothing to warn of.
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with CountBar(len(pieces), what, shown=self.progress) as bar:
 
             def work(number: int) -> None:
                 if self.clock() > when["begins_until"](number):
@@ -200,13 +196,19 @@ class Halving:
         return self.clock.budget * share
 
     def _train_one(self, number: int, fold: int, ends_at: float) -> Outcome | None:
-        entry, state = self.entries[number], TrainingState()
+        # A candidate whose loss becomes infinite is a bad one, and nothing to warn of.
+        entry, state = self.entries[number], TrainingState(warns=False)
         started = self.clock()
         how: dict[str, Any] = {"n_threads": self.n_threads}
         if math.isfinite(ends_at):
             how["max_time"] = max(0.0, ends_at - started)
         member = replace(self.plan, settings=entry.settings).train(fold, state, **how)
-        history = member.history
+        self.note(number, fold, member, started)
+        return member.history.outcome
+
+    def note(self, number: int, fold: int, member: Member, started: float) -> None:
+        """Keep what a training of a candidate has given."""
+        entry, history = self.entries[number], member.history
         finished = history.outcome not in (Outcome.TIME_UP, Outcome.INTERRUPTED)
         losses, weight = self._row_losses(member)
         trial = Trial(
@@ -223,9 +225,9 @@ class Halving:
         if finished:
             entry.row_losses[fold] = losses
         self.cut_off |= history.outcome is Outcome.TIME_UP
+        self.interrupted |= history.outcome is Outcome.INTERRUPTED
         # A list grows in one step, whatever other threads do.
         entry.candidate.trials.append(trial)
-        return history.outcome
 
     def _row_losses(self, member: Member) -> tuple[np.ndarray, np.ndarray]:
         """Return loss and weight of each row that a member was not trained on."""
@@ -236,6 +238,11 @@ class Halving:
         return np.where(np.isfinite(losses), losses, np.inf), weight
 
     # Judging --------------------------------------------------------------------------------
+
+    @property
+    def n_rivals(self) -> int:
+        """Among how many others a candidate is the best, whatever rung it is the best in."""
+        return len(self.standing[0]) - 1
 
     def _ranked(self, standing: list[int], n_folds: int) -> list[int]:
         """Return candidates by their mean loss on the first folds, the best first."""
@@ -250,12 +257,14 @@ class Halving:
         """Compare the defaults with a candidate on the first folds."""
         default, other = self.entries[0], self.entries[number]
         folds = range(n_folds)
-        held_out = [self.plan.held_out[fold] for fold in folds]
+        held_out = [self.plan.folds.held_out[fold] for fold in folds]
         weight = self.plan.weight
         return Comparison.of(
             [default.row_losses[fold] for fold in folds],
             [other.row_losses[fold] for fold in folds],
             [np.ones(len(rows)) if weight is None else weight[rows] for rows in held_out],
+            held_out,
+            len(self.plan.seeds),
         )
 
     def _note_gains(self, standing: list[int], n_folds: int) -> None:
@@ -270,7 +279,7 @@ class Halving:
         ranked = self._ranked(standing, n_folds)
         kept = ranked[: math.ceil(len(ranked) / ETA)]
         if 0 in standing and 0 not in kept:
-            is_out = self.compare(kept[0], n_folds).is_better(len(standing) - 1)
+            is_out = self.compare(kept[0], n_folds).is_better(self.n_rivals)
             kept += [] if is_out else [0]
         for number in set(standing) - set(kept):
             self.entries[number].members.clear()
@@ -282,5 +291,5 @@ class Halving:
         self._note_gains(standing, n_folds)
         best = self._ranked(standing, n_folds)[0]
         if 0 in standing and best != 0:
-            best = best if self.compare(best, n_folds).is_better(len(standing) - 1) else 0
+            best = best if self.compare(best, n_folds).is_better(self.n_rivals) else 0
         return best

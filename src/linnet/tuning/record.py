@@ -39,6 +39,14 @@ class TuningOutcome(Enum):
         return member
 
 
+# What is said where nothing but the defaults was tried.
+_ALONE = {
+    TuningOutcome.ALL_TRIED: "No other settings than the defaults were to be tried.",
+    TuningOutcome.TIME_UP: "There was time for the defaults alone.",
+    TuningOutcome.INTERRUPTED: "Nothing but the defaults was tried.",
+}
+
+
 @dataclass
 class Trial:
     """One training: a candidate, and a fold that it was not trained on.
@@ -161,15 +169,19 @@ class TuningRecord:
         """What was found, for people."""
         n = len(self.candidates)
         if n == 1:
-            return "There was time for the defaults alone."
+            return _ALONE[self.outcome]
         tried = f"{n} candidates of {self.n_candidates}"
         if self.best_index == 0:
             return f"Of {tried} none was better than the defaults beyond chance: they are kept."
-        gain = self.best.gain / self.candidates[0].loss
-        return (
-            f"Of {tried} number {self.best_index + 1} was best: on the same rows held out its loss "
-            f"is {gain:.1%} lower than that of the defaults."
-        )
+        best = f"Of {tried} number {self.best_index + 1} was best"
+        default, gain = self.candidates[0].loss, self.best.gain
+        if math.isnan(gain):
+            return f"{best}."
+        if math.isinf(gain):
+            return f"{best}: the loss of the defaults became infinite."
+        # A loss may be 0 or, as Poisson's, below; then a share of it says nothing.
+        lower = f"{gain / default:.1%} lower" if default > 0 else f"lower by {gain:.4g}"
+        return f"{best}: on the same rows held out its loss is {lower} than that of the defaults."
 
     def cv_results(self) -> dict[str, Any]:
         """Return the search as scikit-learn's ``cv_results_``: a dict of arrays, for a data frame.

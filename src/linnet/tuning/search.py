@@ -190,6 +190,8 @@ class _Search:
         self.base, self.prepared, self.clock, self.progress = base, prepared, clock, progress
         # Whether there is time for the defaults alone, and not for all of their epochs.
         self.is_hopeless = False
+        # The first epochs of the defaults, if Ctrl-C ended them.
+        self.interrupted: Member | None = None
         plan = prepared.plan
         plan.options = {"engine": base.engine, "device": base.device}
         self.n_at_once, self.n_threads = threads_of(plan, base.n_threads)
@@ -205,13 +207,17 @@ class _Search:
         """Race, finish the winner's members, and join them."""
         record, plan = self.record, self.prepared.plan
         usual = self._fit_to_budget()
-        size = (len(plan.X) - len(plan.held_out[0]), plan.X.shape[1], plan.n_outputs)
+        size = (len(plan.folds.trained(0)), plan.X.shape[1], plan.n_outputs)
         record.n_candidates = n_candidates
-        n_drawn = 1 if self.is_hopeless else n_candidates
+        n_drawn = 1 if self.is_hopeless or self.interrupted else n_candidates
         found = space.draw(self.base, size, n_drawn, distributions, record.seed)
         if len(found) < n_drawn:
             record.n_candidates = len(found)
-            record.notes.append(f"Only {len(found)} candidates differ from each other.")
+            record.notes.append(
+                f"Only {len(found)} candidates differ from each other."
+                if len(found) > 1
+                else "No settings to be searched differ from the defaults."
+            )
         names = self._searched(distributions)
         entries = [
             Entry(settings, Candidate({name: getattr(settings, name) for name in names}))
@@ -226,7 +232,9 @@ class _Search:
             usual=usual,
             progress=self.progress,
         )
-        winner = race.run()
+        if self.interrupted is not None:
+            race.note(0, 0, self.interrupted, started=0.0)
+        winner = 0 if race.interrupted else race.run()
         members = self._finish(race, winner)
         if not members:
             raise KeyboardInterrupt
@@ -256,15 +264,18 @@ class _Search:
         budget, plan = self.clock.budget, self.prepared.plan
         if math.isinf(budget):
             return 0.0
-        member = plan.train(
-            0,
-            TrainingState(),
-            n_threads=self.n_threads,
-            max_time=budget / 10,
-            on_epoch=lambda history: history.n_epochs >= _PROBED_EPOCHS,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # `run` tells of Ctrl-C
+            member = plan.train(
+                0,
+                TrainingState(),
+                n_threads=self.n_threads,
+                max_time=budget / 10,
+                on_epoch=lambda history: history.n_epochs >= _PROBED_EPOCHS,
+            )
         if member.history.outcome is Outcome.INTERRUPTED:
-            raise KeyboardInterrupt
+            self.interrupted = member
+            return 0.0
         epoch = float(np.median(member.history.seconds))  # the first one takes longer
         usual = epoch * plan.settings.max_iter
         affordable = _DEFAULTS * budget / math.ceil(len(plan.seeds) / self.n_at_once)
@@ -332,8 +343,9 @@ class _Search:
             base._join(prepared, members, max(0.0, left) if math.isfinite(left) else None)
         if base.history_.outcome is Outcome.INTERRUPTED:
             record.outcome = TuningOutcome.INTERRUPTED
+        n = len(members)
         base.history_.notes = [
-            f"Found by a search: {len(members)} members with {entry.settings.sentence}.",
+            f"Found by a search: {n} member{'s' * (n > 1)} with {entry.settings.sentence}.",
             record.sentence,
             *record.notes,
             *prepared.lines,
