@@ -88,7 +88,7 @@ def test_a_sorted_output_is_told():
 
 
 def test_one_row_at_the_end_may_differ_by_chance():
-    X, y, rng = problem()
+    X, _, rng = problem()
     assert notes(network(), X, np.r_[np.zeros(199), 1.0]) == []
     rare = np.column_stack([rng.random(200) < 0.5, np.arange(200) < 1]).astype(int)
     assert notes(classifier(), X, rare) == []
