@@ -179,8 +179,8 @@ def test_the_history_holds_the_means_of_the_members_curves(fitted):
     first = [history.validation_loss[0] for history in histories]
     assert joined.validation_loss[0] == pytest.approx(np.mean(first))
     assert joined.notes == [
-        "Chosen for 300 rows and 3 inputs: 4 members with 2 cosines of each input, hidden layers "
-        "16, silu; adamw, batches of 32, at most 40 epochs."
+        "Chosen for 300 rows and 3 inputs: 4 members of 192 parameters with 2 cosines of each "
+        "input, hidden layers 16, silu; adamw, batches of 32, at most 40 epochs."
     ]
     assert len({history.seed for history in histories}) == 4
 
