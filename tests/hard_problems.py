@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import collections
 import os
+import re
 import sys
 import time
 import traceback
@@ -463,7 +464,8 @@ def _is_our_warning(warning: Any) -> bool:
     text = str(warning.message)
     if issubclass(warning.category, ConvergenceWarning):
         own = [outcome.sentence for outcome in linnet.Outcome]
-        return text in own or text.startswith("max_iter=")
+        in_members = re.match(r"In \d+ of \d+ members the loss or the weights became", text)
+        return text in own or text.startswith("max_iter=") or in_members is not None
     return text.startswith("batch_size=") or "is taken as (" in text
 
 
