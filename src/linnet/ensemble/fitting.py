@@ -339,6 +339,7 @@ def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
     """
     first = trained[0].history
     n_epochs = max(member.history.n_epochs for member in trained)
+    n_parameters = sum(p.numel() for p in trained[0].module.parameters())
     joined = History(
         loss=first.loss,
         engine=first.engine,
@@ -351,7 +352,8 @@ def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
         versions=first.versions,
         notes=[
             f"Chosen for {len(plan.X):,} rows and {plan.X.shape[1]:,} inputs: "
-            f"{len(plan.seeds)} members with {plan.settings.sentence}."
+            f"{len(plan.seeds)} members of {n_parameters:,} parameters with "
+            f"{plan.settings.sentence}."
             f"{_left_of(trained, len(plan.seeds))}"
         ],
     )
