@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.datasets import load_iris, make_friedman1
+from sklearn.datasets import load_iris, load_wine, make_friedman1
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import linnet
 from linnet import EnsembleClassifier, EnsembleRegressor
-from linnet.ensemble.classification import _best_temperature, _temperature
+from linnet.ensemble.classification import _best_temperature, _temperature, _towards_one
 from linnet.ensemble.folds import windows
 from linnet.ensemble.settings import Settings, choose
 from linnet.error_bars import ErrorBars
@@ -298,6 +299,24 @@ def test_few_rows_that_two_hold_out_do_not_make_probabilities_too_sure():
         held_out = torch.cat([logits[0], logits[1]])
         alone = _best_temperature(ensemble, [held_out], rows, y, None)
         assert 0.649 * alone <= _temperature(ensemble, held_out, rows, y, None, 8) <= alone
+
+
+def test_few_rows_move_the_temperature_little_from_one():
+    twice = np.tile(np.arange(30), 2)
+    assert _towards_one(16.0, twice, None) == pytest.approx(4.0)
+    assert _towards_one(16.0, twice, np.repeat([2.0, 0.0], 15)) == pytest.approx(16 ** (15 / 45))
+    assert _towards_one(3.0, np.arange(4000), None) == pytest.approx(3.0, rel=0.01)
+
+
+def test_a_few_rows_of_wine_do_not_flatten_the_probabilities():
+    X, y = load_wine(return_X_y=True)
+    rng = np.random.default_rng(0)
+    few = np.concatenate([rng.permutation(np.flatnonzero(y == k))[:7] for k in range(3)])
+    new = np.setdiff1d(np.arange(len(y)), few)
+    model = EnsembleClassifier(random_state=0).fit(X[few], y[few])
+    scaled = log_loss(y[new], model.predict_proba(X[new]))
+    model.module_.temperature.fill_(1.0)
+    assert scaled < 2 * log_loss(y[new], model.predict_proba(X[new]))
 
 
 @pytest.mark.parametrize("kind", [EnsembleRegressor, EnsembleClassifier])

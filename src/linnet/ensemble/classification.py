@@ -112,6 +112,7 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
         rows = np.concatenate([member.held_out for member in trained])
         logits = torch.from_numpy(np.concatenate([member.outputs for member in trained]))
         temperature = _temperature(module, logits, rows, plan.y, weight, len(trained))
+        temperature = _towards_one(temperature, rows, weight)
         module.temperature.fill_(temperature)
         self.temperature_ = temperature
         probabilities = module.combine([logits])[0].numpy()
@@ -164,6 +165,21 @@ def _temperature(
     return alone * (1 - 2 * (1 - 1 / n_members) * share)
 
 
+def _towards_one(temperature: float, rows: np.ndarray, weight: np.ndarray | None) -> float:
+    """Return the temperature as far as N rows are to be believed: to the power N / (N + N0).
+
+    Few rows held out are biased judges as well as few: each is of the class that the members
+    trained without it saw least of. So log T has a normal prior around 0 that is worth
+    N0 = `_ROWS_OF_PRIOR` rows. A row counts once, however many members hold it out, and by its
+    weight (Kish 1965).
+    """
+    own = np.unique(rows)
+    w = np.ones(len(own)) if weight is None else weight[own] / weight[own].max()
+    n_rows = w.sum() ** 2 / (w**2).sum()
+    return float(temperature ** (n_rows / (n_rows + _ROWS_OF_PRIOR)))
+
+
+_ROWS_OF_PRIOR = 30
 _RANGE = (0.1, 20.0)
 _MOST_FROM_A_SECOND = 0.2
 
