@@ -41,7 +41,9 @@ class SimulatedRace(Halving):
     def __init__(self, losses: np.ndarray):
         n_candidates, n_members, n_rows = losses.shape
         rows = np.split(np.arange(n_members * n_rows), n_members)
-        plan: Any = SimpleNamespace(seeds=range(n_members), held_out=rows, weight=None)
+        plan: Any = SimpleNamespace(
+            seeds=range(n_members), folds=SimpleNamespace(held_out=rows), weight=None
+        )
         settings: Any = None
         entries = [Entry(settings, Candidate({})) for _ in range(n_candidates)]
         super().__init__(plan, entries, n_at_once=1, n_threads=1, clock=Clock(math.inf))

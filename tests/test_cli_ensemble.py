@@ -38,7 +38,7 @@ def test_fit_trains_an_ensemble_and_tells_what_was_chosen(fitted):
         in " ".join(told)
     )
     assert "3 members; seed 0." in told
-    assert any(line.startswith("Chosen for 48 rows and 8 inputs: 3 members with") for line in told)
+    assert any(line.startswith("Chosen for 48 rows and 8 inputs: 3 members of ") for line in told)
     assert any(line.startswith("Intervals for 90% hold ") for line in told)
     assert any(line.startswith("3 networks 8-128-128-1, ") for line in told)
     assert type(load(folder / "concrete.linnet")).__name__ == "EnsembleRegressor"

@@ -353,6 +353,37 @@ DATA = {
         "y is constant in output 1 (always 7): there is nothing to learn. Choose a target that "
         "varies.",
     ),
+    "y beyond what float64 tells apart": (
+        lambda: regressor().fit(X, 2**63 - 1 - np.arange(40)),
+        "y is constant as 64-bit floats (always 9.22337e+18), which cannot tell all whole numbers "
+        "beyond 2**53 apart. Subtract an offset before the fit, y - y.min(), or choose a target "
+        "that varies.",
+    ),
+    "y beyond float64": (
+        lambda: regressor().fit(X, np.array([10**400] + [1] * 39, dtype=object)),
+        "y holds a whole number beyond 1.8e308, the greatest 64-bit float. Give y in larger units, "
+        "or its logarithm.",
+    ),
+    "X beyond float64": (
+        lambda: regressor().fit(np.array([[10**400]] + [[1]] * 39, dtype=object), Y),
+        "X holds a whole number beyond 1.8e308, the greatest 64-bit float. Give X in larger units, "
+        "or its logarithm.",
+    ),
+    "objects in X": (
+        lambda: regressor().fit(np.full((40, 1), 1j, dtype=object), Y),
+        "X holds values that are no numbers (float() argument must be a string or a real number, "
+        "not 'complex'). Give numbers, or a data frame, whose categories, booleans and dates are "
+        "encoded.",
+    ),
+    "records for y": (
+        lambda: regressor().fit(X, np.zeros(40, dtype=[("a", float)])),
+        "y is an array of records ([('a', '<f8')]). Give one of its fields, or a column each.",
+    ),
+    "weights beyond float64": (
+        lambda: regressor().fit(X, Y, [10**400] + [1] * 39),
+        "sample_weight holds a whole number beyond 1.8e308, the greatest 64-bit float. Give "
+        "sample_weight in larger units, or its logarithm.",
+    ),
     "one class": (
         lambda: classifier().fit(X, np.full(40, "red")),
         "y holds one class only ('red'): there is nothing to tell apart. Give rows of two or more "

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 
 from linnet import MLPClassifier, MLPRegressor, ModuleRegressor
 
@@ -171,6 +174,36 @@ def test_columns_that_differ_from_the_fit_are_named_as_scikit_learn_does(make):
         assert str(fault.value) == sentence
 
 
+def test_whole_numbers_beyond_64_bits_are_learnt_as_floats():
+    whole = [int(v) for v in 1e4 * LENGTH]
+    large = pd.DataFrame({"a": [10**30 * v for v in whole[:-1]] + [None]})
+    small = pd.DataFrame({"a": [1.0 * v for v in whole[:-1]] + [None]})
+    assert large["a"].dtype == object
+    predicted = [good().fit(frame, Y).predict(frame) for frame in (large, small)]
+    np.testing.assert_allclose(*predicted, rtol=1e-4, atol=1e-4)
+    assert good().fit(large, Y).columns_.types == {"a": "number"}
+
+
+def test_gaps_of_every_kind_are_filled():
+    numbers = LENGTH.tolist()
+    fitted = good().fit(pd.DataFrame({"a": [None, *numbers[1:]]}), Y)
+    for gap in (pd.NA, pd.NaT, np.nan, Decimal("sNaN")):
+        frame = pd.DataFrame({"a": pd.Series([gap, *numbers[1:]], dtype=object)})
+        assert good().fit(frame, Y).columns_ == fitted.columns_
+    with pytest.raises(ValueError, match="2 missing values"):
+        good().fit(FRAME, pd.Series([pd.NA, None, *Y[2:]], dtype=object).to_numpy())
+
+
+def test_targets_and_inputs_of_rarer_types_are_taken():
+    whole = [10**30 * int(v) for v in 1e4 * LENGTH]
+    assert good().fit(FRAME, pl.Series(whole, dtype=pl.Int128)).score(FRAME, whole) > 0.5
+    words = np.where(Y > 0, "yes", "no").astype(np.dtypes.StringDType())
+    classifier = MLPClassifier((4,), solver="lbfgs", max_iter=9, n_iter_no_change=np.inf)
+    assert set(classifier.fit(FRAME, words).predict(FRAME)) == {"yes", "no"}
+    seen = torch._neg_view(torch.from_numpy(np.c_[LENGTH]))
+    assert np.isfinite(good().fit(seen, Y).predict(seen)).all()
+
+
 FRAME = pd.DataFrame(COLUMNS)
 FAULTS = {
     "an array after a table": (
@@ -200,6 +233,23 @@ FAULTS = {
         lambda: good().fit(FRAME, Y).predict(FRAME[:0]),
         ValueError,
         "X has 0 rows (n_samples=0): a minimum of 1 is required.",
+    ),
+    "duplicate names of outputs": (
+        lambda: good().fit(FRAME, pd.DataFrame(np.c_[Y, Y], columns=["a", "a"])),
+        ValueError,
+        "y has 2 columns named 'a' (columns 1 and 2): give each column a name of its own.",
+    ),
+    "categories beyond 64 bits": (
+        lambda: good().fit(FRAME.assign(age=pd.Categorical([10**30, 1] * (N // 2))), Y),
+        ValueError,
+        "Column 'age' holds category values, and a network takes numbers, text, booleans and dates"
+        ": turn it into such columns, or leave it out with column_types={'age': 'ignore'}.",
+    ),
+    "a whole number beyond float64": (
+        lambda: good().fit(FRAME.assign(length=[*range(N - 1), -(10**400)]), Y),
+        ValueError,
+        "Column 'length' holds a whole number beyond 1.8e308, the greatest 64-bit float, in row 79 "
+        "(counted from 0): give the column in larger units, or its logarithm.",
     ),
     "all constant": (
         lambda: good().fit(pd.DataFrame({"a": [1.0] * N, "b": ["x"] * N}), Y),

@@ -68,6 +68,32 @@ def test_sorted_classes_are_told():
     assert notes(classifier(), X, np.sort(labels).astype(object)) == [SORTED]
 
 
+def test_classes_in_blocks_are_told_in_any_order():
+    X, _, rng = problem()
+    labels = np.repeat(["b", "a", "c"], [70, 70, 60])
+    told = SORTED.replace("is sorted in", "comes in blocks of equal values in")
+    assert notes(classifier(), X, labels) == [told]
+    assert notes(network(), X, np.repeat([3.0, 1.0, 2.0, 7.0], 50)) == [told]
+    labels[150], labels[10] = labels[10], labels[150]
+    assert notes(classifier(), X, labels) == []
+    assert notes(network(), X, np.repeat(rng.normal(size=199), [2] + [1] * 198)) == []
+
+
+def test_a_sorted_output_is_told():
+    X, y, rng = problem()
+    told = SORTED.replace("The target", "Output 1 of the target")
+    assert notes(network(), X, np.column_stack([y, np.sort(y)])) == [told]
+    labels = np.column_stack([rng.random(200) < 0.5, np.arange(200) > 120]).astype(int)
+    assert notes(classifier(), X, labels) == [told]
+
+
+def test_one_row_at_the_end_may_differ_by_chance():
+    X, _, rng = problem()
+    assert notes(network(), X, np.r_[np.zeros(199), 1.0]) == []
+    rare = np.column_stack([rng.random(200) < 0.5, np.arange(200) < 1]).astype(int)
+    assert notes(classifier(), X, rare) == []
+
+
 def test_a_target_with_one_row_out_of_order_is_not_called_sorted():
     X, y, _ = problem()
     y = np.sort(y)
@@ -76,8 +102,8 @@ def test_a_target_with_one_row_out_of_order_is_not_called_sorted():
 
 
 def test_few_rows_may_be_sorted_by_chance():
-    X, y, _ = problem(19)
-    assert notes(network(), X, np.sort(y)) == []
+    _, y, _ = problem(19)
+    assert lint.sorted_target(np.sort(y)) == []
 
 
 def test_a_sorted_target_in_batches_that_are_not_shuffled_is_told():
@@ -163,6 +189,26 @@ def test_a_linear_image_of_the_target_is_told(image, dtype):
     assert notes(ensemble(), X, y)[1:] == told
 
 
+def test_a_copy_with_gaps_is_told():
+    X, y, rng = problem()
+    frame = pd.DataFrame(X, columns=list("abcd")).assign(d=3 * y + 1)
+    frame.loc[17, "d"] = np.nan
+    told = f"The target is a linear image of 'd', but for missing values: {COPY}"
+    assert notes(network(), frame, y) == [told]
+    frame.loc[rng.random(200) < 0.5, "d"] = np.nan
+    assert notes(network(), frame, y) == notes(ensemble(), frame, y)[1:] == [told]
+    frame.loc[180, "d"] = 0.0
+    assert notes(network(early_stopping=False), frame, y) == []
+
+
+def test_a_copy_of_fewer_rows_than_tell_is_not_told():
+    X, y, _ = problem()
+    frame = pd.DataFrame(X, columns=list("abcd")).assign(d=np.where(np.arange(200) < 19, y, np.nan))
+    assert notes(network(early_stopping=False), frame, y) == []
+    frame.loc[19, "d"] = y[19]
+    assert len(notes(network(early_stopping=False), frame, y)) == 1
+
+
 def test_a_copy_among_several_outputs_is_told():
     X, y, _ = problem()
     told = notes(network(), X, np.column_stack([y, X[:, 1]]))
@@ -196,6 +242,26 @@ def test_a_column_that_names_the_classes_is_told():
     told = [f"'kind' has a value of its own for each class: {COPY}"]
     assert notes(classifier(), frame, labels) == told
     assert notes(ensemble(linnet.EnsembleClassifier), frame, labels)[1:] == told
+
+
+def test_a_column_that_names_the_classes_with_gaps_is_told():
+    rng = np.random.default_rng(0)
+    labels = rng.choice(["setosa", "versicolor", "virginica"], 150)
+    frame = pd.DataFrame({"width": rng.normal(size=150), "kind": np.char.upper(labels)})
+    frame.loc[[7, 90], "kind"] = None
+    told = [f"'kind' has a value of its own for each class, but for missing values: {COPY}"]
+    assert notes(classifier(), frame, labels) == told
+    frame.loc[20, "kind"] = "SETOSA" if labels[20] != "setosa" else "VIRGINICA"
+    assert notes(classifier(early_stopping=False), frame, labels) == []
+
+
+def test_rare_categories_are_not_taken_for_gaps():
+    rng = np.random.default_rng(0)
+    labels = rng.choice(["setosa", "virginica"], 150)
+    frame = pd.DataFrame({"width": rng.normal(size=150), "kind": np.char.upper(labels)})
+    frame.loc[[7, 90], "kind"] = None
+    frame.loc[20, "kind"] = "alone"
+    assert notes(classifier(early_stopping=False), frame, labels) == []
 
 
 def test_a_column_equal_to_two_classes_is_told():
@@ -255,10 +321,26 @@ def test_fewer_rows_than_parameters_are_told_without_validation_rows():
     ]
 
 
-def test_fewer_rows_than_parameters_are_not_told_with_validation_rows():
+def test_fewer_rows_than_parameters_are_told_with_the_validation_rows_that_stop():
     X, y, _ = problem()
     model = linnet.MLPRegressor(early_stopping=True, max_iter=1, learning_rate="cosine")
-    assert notes(model, X, y) == []
+    assert notes(model, X, y) == [
+        "180 rows for 601 parameters: the network can learn them by heart, and 20 validation rows "
+        "choose the epoch before it does. Compare it with a smaller network."
+    ]
+    model.set_params(early_stopping=False)
+    assert notes(model, X, y, X_val=X[:1] + 1, y_val=y[:1]) == [
+        "200 rows for 601 parameters: the network can learn them by heart, and 1 validation row "
+        "chooses the epoch before it does. Compare it with a smaller network."
+    ]
+
+
+def test_ensembles_say_how_many_parameters_their_members_have():
+    X, y, _ = problem()
+    [chosen] = notes(ensemble(), X, y)
+    n_parameters = sum(p.numel() for p in ensemble().fit(X, y).module_.members[0].parameters())
+    start = f"Chosen for 200 rows and 4 inputs: 2 members of {n_parameters:,} parameters with "
+    assert chosen.startswith(start)
 
 
 def test_as_many_rows_as_parameters_are_not_told():

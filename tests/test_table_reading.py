@@ -93,6 +93,14 @@ def test_values_of_many_lines_are_read_from_files_of_many_blocks(tmp_path):
     assert set(table["b"].to_pylist()) == {text}
 
 
+def test_lines_longer_than_any_value_and_any_block_are_read(tmp_path):
+    names = [f"column_{i}" for i in range(12_000)]  # 140,000 characters
+    short, long = ",".join(["1"] * 12_000), ",".join(["0." + "1" * 180] * 12_000)
+    for line in (short, long):
+        table = read_table(written(tmp_path, "wide.csv", f"{','.join(names)}\n{line}\n{line}\n"))
+        assert table.num_rows == 2 and table.column_names == names
+
+
 def test_dates_times_and_booleans_in_text_get_types_of_their_own(tmp_path):
     path = written(tmp_path, "typed.csv", "d,t,b\n2024-01-02,2024-01-02T10:00:00,true\n")
     assert read_table(path).to_pydict() == {
@@ -258,6 +266,18 @@ NO_NUMPY = (
             'a,b\n1,x\n2,"y\n3,z\n',
             "open.csv, line 3: a quoted value is not closed (unexpected end of data); put a quote "
             "after it, and write a quote inside a value twice.",
+        ),
+        (
+            "swallowed.csv",
+            'a,b\n1,x\n2,"y\n' + "3,z\n" * 50_000,
+            "swallowed.csv, line 3: a value is longer than 131,072 characters; close the quote "
+            "before it, or shorten it.",
+        ),
+        (
+            "many.csv",
+            ",".join(f"c{i}" for i in range(60_000)) + "\n1\n",
+            "many.csv has 60,000 columns, and linnet reads at most 50,000: leave some out, or turn "
+            "the table so that a row is an observation.",
         ),
         (
             "old.csv",

@@ -189,7 +189,9 @@ def test_the_record_adds_up(found):
         n_done = 4 if number == record.best_index else n_done
         assert [trial.fold for trial in candidate.trials] == list(range(n_done))
         for trial in candidate.trials:
-            assert trial.loss == pytest.approx(min(trial.validation_loss), rel=1e-5)
+            # Each row is judged at the epoch that the others choose, which is no better on average
+            # than the one that all choose.
+            assert min(trial.validation_loss) * (1 - 1e-5) <= trial.loss
             assert trial.started + trial.seconds <= record.seconds
         assert candidate.loss == pytest.approx(
             np.average(
@@ -336,7 +338,9 @@ def race_of_losses(losses, monkeypatch):
     """Race candidates whose losses of rows are given: losses[candidate][fold]."""
     n_members, n_rows = len(losses[0]), len(losses[0][0])
     rows = np.split(np.arange(n_members * n_rows), n_members)
-    plan = SimpleNamespace(seeds=range(n_members), held_out=rows, weight=None)
+    plan = SimpleNamespace(
+        seeds=range(n_members), folds=SimpleNamespace(held_out=rows), weight=None
+    )
     entries = [Entry(None, Candidate({})) for _ in losses]
 
     def train_one(race, number, fold, ends_at):

@@ -29,27 +29,50 @@ _UNSCALED = 10.0
 
 
 def sorted_target(y: np.ndarray, *, is_shuffled: bool = True) -> list[str]:
-    """Say that a target (N,) or (N, 1) rises or falls from the first row to the last."""
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1 or len(y) < _FEWEST_ROWS:
+    """Say that a target (N,), or one of K, rises, falls or comes in blocks along the rows."""
+    if len(y) < _FEWEST_ROWS:
         return []
-    part = y[:_FEWEST_ROWS]
-    if not any(bool(np.all(a <= b)) for a, b in _neighbours(part)):
+    outputs = y.reshape(len(y), -1)
+    for k in range(outputs.shape[1]):
+        told = _order_of(outputs[:, k])
+        if told:
+            which = "The target" if outputs.shape[1] == 1 else f"Output {k} of the target"
+            break
+    else:
         return []
-    if not any(bool(np.all(a <= b)) for a, b in _neighbours(y)) or y[0] == y[-1]:
-        return []
-    told = "The target is sorted in the order of the rows"
     if not is_shuffled:
-        return [f"{told}, and shuffle=False makes batches of like targets. Write shuffle=True."]
+        return [f"{which} {told}, and shuffle=False makes batches of like targets. {_SHUFFLE}"]
     return [
-        f"{told}. linnet shuffles them; a split of your own, such as KFold, has to do so too "
-        "(shuffle=True)."
+        f"{which} {told}. linnet shuffles them; a split of your own, such as KFold, has to do so "
+        "too (shuffle=True)."
     ]
 
 
-def _neighbours(y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [(y[:-1], y[1:]), (y[1:], y[:-1])]
+_SHUFFLE = "Write shuffle=True."
+
+
+def _order_of(y: np.ndarray) -> str:
+    part = y[:_FEWEST_ROWS]
+    # One row that differs, at either end, is there by chance.
+    if _is_sorted(part) and _is_sorted(y) and y[1] != y[-2]:
+        return "is sorted in the order of the rows"
+    if _is_in_blocks(part, 1) and _is_in_blocks(y, 2):
+        return "comes in blocks of equal values in the order of the rows"
+    return ""
+
+
+def _is_sorted(y: np.ndarray) -> bool:
+    return any(bool(np.all(a <= b)) for a, b in ((y[:-1], y[1:]), (y[1:], y[:-1])))
+
+
+def _is_in_blocks(y: np.ndarray, least: int) -> bool:
+    """Whether equal values stand side by side, `least` of them as a mean, in three blocks or more.
+
+    Two blocks are sorted.
+    """
+    starts = np.r_[0, 1 + np.flatnonzero(y[1:] != y[:-1])]
+    few = len(starts) * least <= len(y)
+    return few and len(np.unique(y[starts])) == len(starts) and (least == 1 or len(starts) > 2)
 
 
 def shared_rows(
@@ -118,7 +141,9 @@ def _factors(n: int) -> np.ndarray:
     return 2 * np.random.default_rng(0).integers(2**63, size=n).astype(np.uint64) + 1
 
 
-def copied_target(X: np.ndarray, y: np.ndarray, names: Sequence[str]) -> list[str]:
+def copied_target(
+    X: np.ndarray, y: np.ndarray, names: Sequence[str], gaps: Sequence[int] = ()
+) -> list[str]:
     """Say which input is a linear image of a target of numbers, or of one of K.
 
     Parameters
@@ -128,20 +153,39 @@ def copied_target(X: np.ndarray, y: np.ndarray, names: Sequence[str]) -> list[st
     y : ndarray of shape (N, K)
         Encoded targets.
     names : sequence of D str
+    gaps : sequence of D int, optional
+        `Columns.gaps_of`: rows where a column has a gap are left out for it.
     """
     if len(X) < _FEWEST_ROWS:
         return []
     part = _evenly(len(X), _SCREENED_ROWS)
-    inputs, targets = _standardised(X[part]), _standardised(y[part])
-    alike = np.abs(inputs.T @ targets) / len(inputs)  # (D, K), of 1 at most
+    alike = _alike(X[part], y[part])
+    for d, gap in enumerate(gaps):
+        if gap > d:
+            rows = np.flatnonzero(X[part, gap] == 0)
+            alike[d] = _alike(X[part][rows, d, None], y[part][rows])[0] if len(rows) else 0.0
     for d, k in np.argwhere(alike > 1 - _LINEAR_ERROR):
-        if _is_linear(X[:, d], y[:, k]):
+        known = _known(X, gaps[d] if gaps else -1)
+        values = X[known, d]
+        if len(values) >= _FEWEST_ROWS and _is_linear(values, y[known, k]):
             which = "The target" if y.shape[1] == 1 else f"Output {k} of the target"
-            return [f"{which} is a linear image of {names[d]!r}: {_REMEDY_OF_COPY}"]
+            but = _BUT_FOR_GAPS if len(values) < len(X) else ""
+            return [f"{which} is a linear image of {names[d]!r}{but}: {_REMEDY_OF_COPY}"]
     return []
 
 
 _REMEDY_OF_COPY = "if that is not known before the target is, leave it out."
+_BUT_FOR_GAPS = ", but for missing values"
+
+
+def _alike(X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the sizes of the correlations of inputs (N, D) and targets (N, K), as (D, K)."""
+    return np.abs(_standardised(X).T @ _standardised(y)) / len(X)
+
+
+def _known(X: np.ndarray, gap: int) -> Any:
+    """Return the places of the rows without a gap, which the input of that place tells."""
+    return slice(None) if gap < 0 else np.flatnonzero(X[:, gap] == 0)
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:
@@ -167,7 +211,9 @@ def _is_linear(x: np.ndarray, y: np.ndarray) -> bool:
     return bool((error <= _LINEAR_ERROR * np.maximum(spread, distance)).all())
 
 
-def copied_classes(X: np.ndarray, y: np.ndarray, inputs_of: dict[str, int]) -> list[str]:
+def copied_classes(
+    X: np.ndarray, y: np.ndarray, inputs_of: dict[str, int], gaps: Sequence[int] = ()
+) -> list[str]:
     """Say which column has one value for each class, and another one for each other class.
 
     Parameters
@@ -178,6 +224,8 @@ def copied_classes(X: np.ndarray, y: np.ndarray, inputs_of: dict[str, int]) -> l
         Class numbers, 0 to L - 1.
     inputs_of : dict of str to int
         How many of the D inputs each column has, in their order.
+    gaps : sequence of D int, optional
+        `Columns.gaps_of`: rows where a column has a gap are left out for it.
     """
     if len(X) < _FEWEST_ROWS:
         return []
@@ -186,13 +234,18 @@ def copied_classes(X: np.ndarray, y: np.ndarray, inputs_of: dict[str, int]) -> l
     start = 0
     for name, n_inputs in inputs_of.items():
         columns = slice(start, start + n_inputs)
+        gap = gaps[start] if gaps and n_inputs else -1
         start += n_inputs
-        if not n_inputs or not fits[columns].all() or not _one_value_each(X[:, columns], y).all():
+        if not n_inputs or (gap < 0 and not fits[columns].all()):
             continue
-        _, first = np.unique(y, return_index=True)
-        values = X[first, columns]  # (L, inputs of the column)
-        if len(np.unique(values, axis=0)) == len(first) > 1:
-            return [f"{name!r} has a value of its own for each class: {_REMEDY_OF_COPY}"]
+        known = _known(X, gap)
+        values, classes = X[known, columns], y[known]
+        if len(values) < _FEWEST_ROWS or not _one_value_each(values, classes).all():
+            continue
+        _, first = np.unique(classes, return_index=True)
+        if len(np.unique(values[first], axis=0)) == len(first) > 1:
+            but = _BUT_FOR_GAPS if len(values) < len(X) else ""
+            return [f"{name!r} has a value of its own for each class{but}: {_REMEDY_OF_COPY}"]
     return []
 
 
@@ -230,11 +283,18 @@ def unscaled_inputs(X: np.ndarray, names: Sequence[str]) -> list[str]:
     ]
 
 
-def few_rows(n_rows: int, n_parameters: int) -> list[str]:
-    """Say that there are fewer rows than parameters; for fits without validation rows."""
+def few_rows(n_rows: int, n_parameters: int, n_held: int) -> list[str]:
+    """Say that one network has fewer rows than parameters, and how many validation rows."""
     if n_rows >= n_parameters:
         return []
+    told = f"{n_rows:,} rows for {n_parameters:,} parameters"
+    if n_held:
+        choose = "1 validation row chooses" if n_held == 1 else f"{n_held:,} validation rows choose"
+        return [
+            f"{told}: the network can learn them by heart, and {choose} the epoch before it does. "
+            "Compare it with a smaller network."
+        ]
     return [
-        f"{n_rows:,} rows for {n_parameters:,} parameters, and no validation rows to stop by: the "
-        "network can learn them by heart. Write early_stopping=True, or take a smaller network."
+        f"{told}, and no validation rows to stop by: the network can learn them by heart. Write "
+        "early_stopping=True, or take a smaller network."
     ]

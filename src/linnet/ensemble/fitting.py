@@ -344,6 +344,7 @@ def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
     """
     first, n_inputs, n_members = trained[0].history, plan.X.shape[1], len(plan.seeds)
     n_epochs = max(member.history.n_epochs for member in trained)
+    n_parameters = sum(p.numel() for p in trained[0].module.parameters())
     joined = History(
         loss=first.loss,
         engine=first.engine,
@@ -356,7 +357,8 @@ def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
         versions=first.versions,
         notes=[
             f"Chosen for {len(plan.X):,} rows and {n_inputs:,} input{'s' * (n_inputs != 1)}: "
-            f"{n_members} member{'s' * (n_members != 1)} with {plan.settings.sentence}."
+            f"{n_members} member{'s' * (n_members != 1)} of {n_parameters:,} parameters with "
+            f"{plan.settings.sentence}."
             f"{_left_of(trained, n_members)}"
         ],
     )

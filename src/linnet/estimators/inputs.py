@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
 )
 
 from linnet.data import check_kind
-from linnet.estimators.targets import complex_sentence, tensor_array
+from linnet.estimators.targets import complex_sentence, tensor_array, too_large_sentence
 from linnet.table import check_finite
 from linnet.table.frames import check_unique, open_frame
 
@@ -58,6 +58,17 @@ def read_inputs(estimator: BaseEstimator, X: Any, name: str = "X", *, reset: boo
             dtype=[np.float64, np.float32],
             ensure_all_finite=False,
         )
+    except OverflowError as fault:
+        raise ValueError(too_large_sentence(name)) from fault
+    except TypeError as fault:
+        told = str(fault)
+        # scikit-learn's own are sentences, and its checks look for the words of NumPy's.
+        if not told.startswith(("float() argument", "Cannot cast")):
+            raise
+        raise TypeError(
+            f"{name} holds values that are no numbers ({told}). Give numbers, or a data frame, "
+            "whose categories, booleans and dates are encoded."
+        ) from fault
     except ValueError as fault:
         told = str(fault)
         if told.startswith("Complex data"):
@@ -149,6 +160,8 @@ def read_weights(sample_weight: Any, n_rows: int, name: str) -> np.ndarray | Non
         weight = np.array(np.broadcast_to(given, n_rows), dtype=np.float64)
     except (TypeError, ValueError) as fault:
         raise ValueError(f"{name} holds values that are no numbers. Give numbers.") from fault
+    except OverflowError as fault:
+        raise ValueError(too_large_sentence(name)) from fault
     check_finite(weight, name)
     if (weight < 0).any() or not (weight > 0).any():
         raise ValueError(

@@ -64,7 +64,7 @@ def lint_fit(
     columns : Columns
         How columns became inputs.
     module : torch.nn.Module or None
-        None where the rows are validated anyway.
+        None for the members of an ensemble, whose sizes are told with what was chosen.
     """
     lines = []
     if rows.inputs_val is not None and rows.targets_val is not None:
@@ -73,12 +73,13 @@ def lint_fit(
     names = columns.feature_names
     if rows.is_one_class:
         classes = rows.targets.reshape(len(rows.targets))
-        lines += lint.copied_classes(rows.inputs, classes, columns.inputs_of)
+        lines += lint.copied_classes(rows.inputs, classes, columns.inputs_of, columns.gaps_of)
     else:
-        lines += lint.copied_target(rows.inputs, rows.targets, names)
+        lines += lint.copied_target(rows.inputs, rows.targets, names, columns.gaps_of)
     if estimator.scale_X is False:
         lines += lint.unscaled_inputs(rows.inputs, names)
-    if module is None or rows.inputs_val is not None:
+    if module is None:
         return lines
     n_parameters = sum(p.numel() for p in module.parameters() if p.requires_grad)
-    return lines + lint.few_rows(len(rows.inputs), n_parameters)
+    n_held = 0 if rows.inputs_val is None else len(rows.inputs_val)
+    return lines + lint.few_rows(len(rows.inputs), n_parameters, n_held)

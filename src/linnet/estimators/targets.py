@@ -18,7 +18,9 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_array
 
 from linnet.table.array_checks import check_finite, counted
+from linnet.table.frames import check_unique
 from linnet.table.statistics import center_and_scale, moments, standardized
+from linnet.table.values import is_missing
 
 _MOST_BYTES_OF_CLASSES = 16_000_000
 
@@ -35,7 +37,12 @@ def plain_array(y: Any, name: str = "y") -> np.ndarray:
         raise ValueError(
             "This fit requires y to be passed, but the target y is None. Write fit(X, y)."
         )
+    if nw.dependencies.is_into_dataframe(y):
+        names = getattr(y, "column_names", getattr(y, "columns", ()))
+        check_unique([str(column) for column in names], name)
     frame = nw.from_native(y, allow_series=True, pass_through=True)
+    if isinstance(frame, nw.Series) and frame.dtype in (nw.Int128, nw.UInt128):
+        frame = frame.cast(nw.Float64)
     if isinstance(frame, nw.DataFrame | nw.Series):
         columns = list(frame.iter_columns()) if isinstance(frame, nw.DataFrame) else [frame]
         for column in columns:
@@ -53,8 +60,10 @@ def plain_array(y: Any, name: str = "y") -> np.ndarray:
         raise ValueError(
             f"{name} has rows of different lengths. Give one value a row, or K of them, (N, K)."
         ) from fault
+    if y.dtype.kind == "T":  # texts of any length, which scikit-learn does not know
+        y = np.array(y.tolist(), dtype=str)
     if y.dtype.kind == "O":
-        n_missing = sum(value is None or value != value for value in y.ravel())
+        n_missing = sum(map(is_missing, y.ravel()))
         if n_missing:
             raise ValueError(_missing_sentence(name, n_missing))
     return y
@@ -62,7 +71,7 @@ def plain_array(y: Any, name: str = "y") -> np.ndarray:
 
 def tensor_array(tensor: torch.Tensor) -> np.ndarray:
     """Return a tensor's numbers; NumPy has no bfloat16, and no sparse arrays."""
-    tensor = tensor.detach().to_dense().cpu()
+    tensor = tensor.detach().to_dense().cpu().resolve_conj().resolve_neg()
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
@@ -71,6 +80,14 @@ def complex_sentence(name: str) -> str:
     return (
         f"Complex data not supported: {name} holds complex numbers. Give their real and imaginary "
         f"parts as columns: np.column_stack([{name}.real, {name}.imag])."
+    )
+
+
+def too_large_sentence(name: str) -> str:
+    """Return what is said of Python's whole numbers that no float can hold."""
+    return (
+        f"{name} holds a whole number beyond 1.8e308, the greatest 64-bit float. Give {name} in "
+        "larger units, or its logarithm."
     )
 
 
@@ -89,6 +106,23 @@ def bounded(values: np.ndarray) -> np.ndarray:
 
 
 _LARGEST = float(np.finfo(np.float64).max)
+# From here on, neighbouring whole numbers may be one number of float64.
+_FIRST_ALIKE = 2.0**53
+
+
+def _constant_sentence(values: np.ndarray, k: int) -> str:
+    """Say that output k of K is constant; `values` (K,) are those of any row."""
+    which = f" in output {k}" if len(values) > 1 else ""
+    if abs(values[k]) < _FIRST_ALIKE:
+        return (
+            f"y is constant{which} (always {values[k]:g}): there is nothing to learn. Choose a "
+            "target that varies."
+        )
+    return (
+        f"y is constant{which} as 64-bit floats (always {values[k]:g}), which cannot tell all "
+        "whole numbers beyond 2**53 apart. Subtract an offset before the fit, y - y.min(), or "
+        "choose a target that varies."
+    )
 
 
 @dataclass
@@ -130,11 +164,7 @@ class RegressionTarget:
         used = columns if weight is None else columns[weight > 0]
         for k in range(columns.shape[1]):
             if not allow_constant and (used[:, k] == used[0, k]).all():
-                which = f" in output {k}" if columns.shape[1] > 1 else ""
-                raise ValueError(
-                    f"y is constant{which} (always {used[0, k]:g}): there is nothing to learn. "
-                    "Choose a target that varies."
-                )
+                raise ValueError(_constant_sentence(used[0], k))
         if used.min() < least:
             raise ValueError(
                 f"y has a least value of {used.min():g}; this loss needs targets of {least:g} or "
@@ -301,6 +331,8 @@ def check_regression_target(y: np.ndarray, name: str = "y") -> np.ndarray:
         )
     except TypeError as fault:
         raise TypeError(_objects_sentence(y, name, "numbers are needed. Give numbers.")) from fault
+    except OverflowError as fault:
+        raise ValueError(too_large_sentence(name)) from fault
     check_finite(y, f"Input {name} contains NaN or infinity: {name}")
     return y.astype(np.float64)
 
@@ -350,6 +382,10 @@ def _check_shape(y: np.ndarray, name: str, of_what: str) -> None:
         raise ValueError(f"{name} has shape {y.shape}; it has to be (N,), or (N, K) for {of_what}.")
     if y.dtype.kind == "c":
         raise ValueError(complex_sentence(name))
+    if y.dtype.kind == "V":
+        raise ValueError(
+            f"{name} is an array of records ({y.dtype}). Give one of its fields, or a column each."
+        )
 
 
 def _objects_sentence(y: np.ndarray, name: str, remedy: str) -> str:

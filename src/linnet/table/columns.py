@@ -297,6 +297,19 @@ class Columns:
         """How many of the D inputs each column has, by its name and in their order."""
         return {column.name: len(column.feature_names) for column in self._columns}
 
+    @property
+    def gaps_of(self) -> list[int]:
+        """For each of the D inputs the place of that which is 1 where its column has a gap, or -1.
+
+        Rare categories share that input, so columns that have some count as having none.
+        """
+        places: list[int] = []
+        for column in self._columns:
+            n_inputs = len(column.feature_names)
+            is_told = getattr(column, "n_missing", 0) and not getattr(column, "n_rare", 0)
+            places += [len(places) + n_inputs - 1 if is_told else -1] * n_inputs
+        return places
+
     @functools.cached_property
     def n_features(self) -> int:
         """The number D of inputs of the network."""

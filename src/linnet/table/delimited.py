@@ -22,6 +22,8 @@ from linnet.table.values import MISSING_WORDS
 
 _DELIMITERS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}
 _LINES_LOOKED_AT = 50
+# Bytes that Arrow takes at a time, and a line has to fit in.
+_BLOCK = 2**20
 _DECIMAL_COMMA = re.compile(r"^\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*$")
 
 
@@ -74,6 +76,7 @@ class _Layout(NamedTuple):
     has_row_names: bool  # the first column has no name
     n_lines: int  # up to and with the header
     decimal_point: str
+    longest: int  # characters of the longest of the first lines
 
 
 def _layout(path: Path, head: list[str], delimiter: str | None) -> _Layout:
@@ -99,7 +102,8 @@ def _layout(path: Path, head: list[str], delimiter: str | None) -> _Layout:
     check_few(len(header), str(path))
     names = _named(header)
     check_unique(names, str(path))
-    return _Layout(delimiter, names, not header[0], n_lines, "," if has_commas else ".")
+    longest = max(map(len, head))
+    return _Layout(delimiter, names, not header[0], n_lines, "," if has_commas else ".", longest)
 
 
 def _parse(path: Path, layout: _Layout, encoding: str, types: Mapping[str, str]) -> pa.Table:
@@ -108,7 +112,10 @@ def _parse(path: Path, layout: _Layout, encoding: str, types: Mapping[str, str])
         return pyarrow.csv.read_csv(
             stream,
             read_options=pyarrow.csv.ReadOptions(
-                column_names=layout.names, skip_rows=layout.n_lines, encoding=encoding
+                column_names=layout.names,
+                skip_rows=layout.n_lines,
+                encoding=encoding,
+                block_size=max(_BLOCK, 4 * layout.longest),  # UTF-8 takes 4 at most
             ),
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=layout.delimiter, newlines_in_values=True
@@ -174,7 +181,10 @@ def _sniffed(head: list[str]) -> str:
     """Return the delimiter that parts the most lines into as many fields as the header."""
     best, most = ",", (0.0, 1)
     for delimiter in _DELIMITERS:
-        widths = [len(row) for row in csv.reader(head, delimiter=delimiter) if row]
+        try:
+            widths = [len(row) for row in csv.reader(head, delimiter=delimiter) if row]
+        except csv.Error:
+            continue  # a long line that this delimiter does not part is beyond csv's limit
         if len(widths) == _LINES_LOOKED_AT:
             widths.pop()  # a quoted value may go on beyond the lines looked at
         width = widths[0]
@@ -218,6 +228,12 @@ def _check_lines(path: Path, encoding: str, layout: _Layout) -> None:
                     raise _wrong_count(path, start + 1, len(row), layout)
                 start = reader.line_num
         except csv.Error as error:
+            if str(error).startswith("field larger"):
+                raise ValueError(
+                    f"{path}, line {start + 1}: a value is longer than "
+                    f"{csv.field_size_limit():,} characters; close the quote before it, or shorten "
+                    "it."
+                ) from error
             raise ValueError(
                 f"{path}, line {start + 1}: a quoted value is not closed ({error}); put a quote "
                 "after it, and write a quote inside a value twice."

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import narwhals.stable.v1 as nw
+import numpy as np
 import pyarrow as pa
 
-from linnet.table.values import is_known
+from linnet.table.values import is_known, is_missing
 
 # A column takes some 900 bytes beside its values.
 MOST_COLUMNS = 50_000
+_GREATEST = sys.float_info.max
 
 
 def open_frame(frame: object) -> dict[str, pa.Array]:
@@ -105,7 +108,7 @@ def _arrow(name: str, series: Any) -> pa.Array:
     if column is None:
         try:
             column = series.to_arrow()
-        except (pa.ArrowException, TypeError) as error:
+        except (pa.ArrowException, TypeError, OverflowError) as error:
             native = getattr(series.to_native(), "dtype", series.dtype)
             raise ValueError(_unknown_type(name, str(native))) from error
     if isinstance(column, pa.ChunkedArray):
@@ -117,15 +120,34 @@ def _arrow(name: str, series: Any) -> pa.Array:
 
 def _mixed(name: str, series: Any) -> pa.Array:
     """Turn a column of Python objects into Arrow: by its one type, or else each value as text."""
-    values = [None if value is None or value != value else value for value in series.to_list()]
+    values = [None if is_missing(value) else value for value in series.to_list()]
     try:
         return pa.array(values)
-    except (pa.ArrowException, TypeError):
+    except (pa.ArrowException, TypeError, OverflowError):
         pass
+    if all(value is None or _is_number(value) for value in values):
+        return _floats(name, values)
     for value in values:
         if value is not None and not isinstance(value, (str, int, float, bool)):
             raise ValueError(_unknown_type(name, type(value).__name__))
     return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def _is_number(value: object) -> bool:
+    numbers = (int, float, np.integer, np.floating)
+    return isinstance(value, numbers) and not isinstance(value, bool)
+
+
+def _floats(name: str, values: list[Any]) -> pa.Array:
+    """Return numbers among which are whole ones too large for 64 bits."""
+    try:
+        return pa.array([None if value is None else float(value) for value in values])
+    except OverflowError as error:
+        row = next(i for i, v in enumerate(values) if isinstance(v, int) and abs(v) > _GREATEST)
+        raise ValueError(
+            f"Column {name!r} holds a whole number beyond 1.8e308, the greatest 64-bit float, in "
+            f"row {row} (counted from 0): give the column in larger units, or its logarithm."
+        ) from error
 
 
 def check_known(name: str, column: pa.Array) -> None:

@@ -36,6 +36,15 @@ class Categories(NamedTuple):
     labels: list[str]  # sorted, all different
 
 
+def is_missing(value: object) -> bool:
+    """Tell whether a Python value stands for a missing one, as None, NaN, pandas' NA and NaT do."""
+    try:
+        return value is None or bool(value != value)
+    except (TypeError, ValueError, ArithmeticError):
+        # Neither of pandas' NA nor of a signalling NaN can be asked; of an array there are several.
+        return type(value).__name__ in ("NAType", "Decimal")
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Tell whether an Arrow type is one of its text types."""
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view"
