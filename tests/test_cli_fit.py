@@ -330,3 +330,11 @@ def test_a_target_of_seven_digits_is_fitted_without_a_note_of_numpys():
     ran = linnet("fit", "rows.npy", "-t", "x2", *QUICK)
     assert ran.code == 0, ran.err
     assert "Note:" not in ran.err
+
+
+def test_levenberg_marquardt_on_classes_is_told_in_the_shells_words():
+    ran = linnet("fit", "birds.csv", "--target", "species", "--solver", "lm", "-o", "m.linnet")
+    assert ran.code != 0
+    assert "the loss is log_loss. Write --solver adamw or --solver lbfgs." in " ".join(
+        ran.err.split()
+    )

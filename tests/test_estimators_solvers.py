@@ -53,9 +53,10 @@ def test_lm_is_not_stopped_by_tol_but_by_its_own_criterion():
     assert model.history_.outcome in (Outcome.SMALL_GRADIENT, Outcome.CONVERGED)
 
 
-def test_lm_that_is_cut_off_is_told_of_no_rate():
+@pytest.mark.parametrize("solver", ["lm", "auto"])
+def test_lm_that_is_cut_off_is_told_of_no_rate(solver):
     with pytest.warns(ConvergenceWarning) as caught:
-        MLPRegressor((8,), "tanh", solver="lm", max_iter=3, random_state=0).fit(*sine())
+        MLPRegressor((8,), "tanh", solver=solver, max_iter=3, random_state=0).fit(*sine())
     assert str(caught[0].message) == (
         "max_iter=3 epochs are done and the loss is still falling: the training has not "
         "converged. Give a larger max_iter."
@@ -114,14 +115,54 @@ def test_the_number_of_effective_parameters_is_told_and_kept(engine, tmp_path):
     )
 
 
-def test_lm_refuses_a_classifier_with_what_to_write():
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (
+            MLPClassifier((500, 50), solver="lm"),  # its size is not the first thing to mend
+            "Levenberg-Marquardt minimises the mean squared error, and the loss is "
+            "binary_log_loss. Write solver='adamw' or solver='lbfgs'.",
+        ),
+        (
+            MLPRegressor((500, 50), solver="lm", loss="huber"),
+            "Levenberg-Marquardt minimises the mean squared error, and the loss is huber. Write "
+            "loss='squared_error', or solver='adamw' or solver='lbfgs'.",
+        ),
+        (
+            MLPRegressor((500, 50), solver="lm", dropout=0.1),
+            "Levenberg-Marquardt cannot train this module: with dropout=0.1 the outputs depend on "
+            "chance. A row's outputs have to depend on that row alone, and not on chance. Write "
+            "dropout=0.0, or solver='adamw'.",
+        ),
+    ],
+)
+def test_lm_refuses_other_losses_and_dropout_with_what_to_write(model, sentence):
     X = np.random.default_rng(0).normal(size=(40, 2))
     with pytest.raises(ValueError) as error:
-        MLPClassifier(solver="lm").fit(X, X[:, 0] > 0)
-    assert str(error.value) == (
-        "Levenberg-Marquardt minimises the mean squared error, and the loss is binary_log_loss. "
-        "Write loss='squared_error', or optimizer='lbfgs' or 'adamw'."
-    )
+        model.fit(X, X[:, 0] > 0)
+    assert str(error.value) == sentence
+
+
+def test_what_has_no_effect_on_lm_is_noted():
+    own = {"batch_size": 20, "learning_rate": "cosine", "learning_rate_init": 0.1, "alpha": 0.1}
+    bayesian = functools.partial(LevenbergMarquardt, bayesian=True)
+    told = []
+    for options in (own | {"solver": "lm"}, {"solver": bayesian, "alpha": 0.1}, {"solver": "lm"}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = MLPRegressor((3,), max_iter=2, random_state=0, **options).fit(*sine())
+        told.append(model.history_.notes)
+    assert told == [
+        [
+            "batch_size=20, learning_rate='cosine', learning_rate_init=0.1: without effect on "
+            "Levenberg-Marquardt, for it takes all rows at once and it has no learning rate."
+        ],
+        [
+            "alpha=0.1: without effect on Levenberg-Marquardt, for a solver that is no name has "
+            "its own weight_decay."
+        ],
+        [],
+    ]
 
 
 # auto -------------------------------------------------------------------------------------------
@@ -178,6 +219,9 @@ def test_auto_can_be_fitted_in_parts():
     X, y = sine()
     model = MLPRegressor((5,), solver="auto", random_state=0).partial_fit(X, y)
     assert model.partial_fit(X, y).n_iter_ == 2
+    assert model.history_.notes == [
+        "solver='auto': AdamW, for partial_fit is given a part of the rows at a time."
+    ]
 
 
 # fitnet -----------------------------------------------------------------------------------------

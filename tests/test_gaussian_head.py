@@ -155,7 +155,7 @@ def test_normal_error_bars_survive_their_state():
         (
             lambda X, y: MLPRegressor(loss="gaussian", solver="lm").fit(X, y),
             "Levenberg-Marquardt minimises the mean squared error, and the loss is gaussian. Write "
-            "loss='squared_error', or optimizer='lbfgs' or 'adamw'.",
+            "loss='squared_error', or solver='adamw' or solver='lbfgs'.",
         ),
         (
             lambda X, y: MLPRegressor(loss="gaussian", output_activation="tanh").fit(X, y),

@@ -170,8 +170,8 @@ def test_train_refuses_it_though_the_module_came_in_evaluation_mode():
         linnet.train(module, X, y, optimizer="lm", epochs=2)
     assert str(error.value) == (
         "Levenberg-Marquardt cannot train this module: the outputs depend on chance. A row's "
-        "outputs have to depend on that row alone, and not on chance. Leave that out, or write "
-        "optimizer='adamw'."
+        "outputs have to depend on that row alone, and not on chance. Leave that out, or choose "
+        "'adamw'."
     )
     assert not module.training
 

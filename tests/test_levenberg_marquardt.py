@@ -305,6 +305,79 @@ def test_knobs_out_of_their_range_are_told_at_once():
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            {"bayesian": "no", "geodesic": 1},
+            "geodesic=1 has to be True or False; bayesian='no' has to be True or False.",
+        ),
+        (
+            {"mu": 2, "mu_max": 1.0},
+            "mu=2 is above mu_max=1.0, so that no step could be tried. Give a smaller mu, or a "
+            "larger mu_max.",
+        ),
+        (
+            {"params": nn.Linear(3, 1, dtype=torch.complex64).parameters()},
+            "Levenberg-Marquardt takes real parameters, and 2 of 2 are complex. Keep real and "
+            "imaginary part as two parameters (torch.view_as_real), or take another optimizer, "
+            "such as torch.optim.AdamW.",
+        ),
+    ],
+)
+def test_what_no_step_could_be_done_with_is_told_at_once(options, sentence):
+    with pytest.raises(ValueError) as error:
+        LevenbergMarquardt(**{"params": network(3, 1).parameters(), **options})
+    assert str(error.value) == sentence
+
+
+class TwoOutputs(nn.Linear):
+    def forward(self, x):
+        return super().forward(x), x
+
+
+@pytest.mark.parametrize(
+    ("module", "given", "width", "sentence"),
+    [
+        (
+            nn.Linear(3, 1),
+            None,
+            2,
+            "The module fails on these rows, X (60, 2): mat1 and mat2 shapes cannot be multiplied "
+            "(60x2 and 3x1). Give X as module(X) takes it.",
+        ),
+        (
+            TwoOutputs(3, 1),
+            None,
+            3,
+            "The module gives a tuple for these rows, and the outputs have to be one tensor "
+            "(N, K). Wrap it in a module that returns that tensor alone.",
+        ),
+        (
+            nn.Linear(3, 1),
+            nn.MSELoss(),
+            3,
+            "The module, a MSELoss, has no parameters. The first argument is the network that is "
+            "trained, and the loss is always the mean squared error: write "
+            "solver.step(network, X, y).",
+        ),
+        (
+            nn.Linear(3, 1).requires_grad_(False),
+            None,
+            3,
+            "All parameters of the optimizer are frozen (requires_grad=False), so that nothing "
+            "would be trained. Write requires_grad_(True) for those that are to be.",
+        ),
+    ],
+)
+def test_a_module_that_cannot_be_trained_is_told_by_its_own_fault(module, given, width, sentence):
+    with pytest.raises(ValueError) as error:
+        LevenbergMarquardt(module.parameters()).step(
+            given or module, torch.ones(60, width), torch.ones(60, 1)
+        )
+    assert str(error.value) == sentence
+
+
 def test_knobs_of_a_state_are_looked_at_before_they_are_taken():
     solver = LevenbergMarquardt(network(3, 1).parameters())
     state = copy.deepcopy(solver.state_dict())

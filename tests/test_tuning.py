@@ -570,6 +570,18 @@ def test_a_candidate_that_diverges_is_no_winner():
             ". Got 2.0 instead. Write dropout=0.1, for example.",
         ),
         (
+            {"solver": "lm", "budget": 3},
+            "solver='lm' (Levenberg-Marquardt) is for one network: write "
+            "MLPRegressor(solver='lm'). An ensemble's members are trained by solver='adamw', "
+            "'lbfgs' and the like.",
+        ),
+        (
+            {"param_distributions": {"solver": ["adamw", "lm"]}},
+            "solver='lm' (Levenberg-Marquardt) is for one network: write "
+            "MLPRegressor(solver='lm'). An ensemble's members are trained by solver='adamw', "
+            "'lbfgs' and the like.",
+        ),
+        (
             {"param_distributions": [1]},
             "param_distributions=[1] is no dict. Write names with values to draw from, such as "
             "{'alpha': [0.001, 0.01]}.",
@@ -584,6 +596,15 @@ def test_what_cannot_be_searched_is_told(arguments, sentence):
         assert str(told.value).startswith("EnsembleRegressor has no parameter 'hiden'")
     else:
         assert str(told.value) == sentence
+
+
+def test_what_is_saved_is_the_model_that_was_found(found, tmp_path):
+    with pytest.raises(TypeError) as told:
+        linnet.save(found, tmp_path / "found.linnet")
+    assert str(told.value) == (
+        "A Tuning cannot be saved to a linnet file, and the model that it found can: write "
+        "linnet.save(found.best_estimator_, path)."
+    )
 
 
 def test_a_record_says_what_was_found():

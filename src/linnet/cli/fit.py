@@ -201,6 +201,9 @@ def fit(
         # The preset's is a fraction of all rows, the estimator's of those that it is given.
         if _is_default(context, "validation_fraction"):
             settings["validation_fraction"] /= 1 - test_size
+    if settings.get("solver") == "lm":  # it has no rate, and is told of one only if it was given
+        for name in {"learning_rate", "learning_rate_init"} - of_one_network.keys():
+            settings.pop(name, None)
     kinds = KINDS["one network" if is_one_network else "ensemble"]
     check_request(kinds[loss == "log_loss"], settings, test_size)
     knows_errors = settings.get("early_stopping", True) or loss == "gaussian"

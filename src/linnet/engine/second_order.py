@@ -209,7 +209,7 @@ def choose_least_squares(
     with in_training(module):
         fault = dependence(module, rows.X)
     if fault:
-        raise ValueError(f"{refusal(fault)} Leave that out, or write optimizer='adamw'.")
+        raise ValueError(f"{refusal(fault)} Leave that out, or choose 'adamw'.")
     if engine == "torch":
         return LeastSquaresEngine, "engine='torch' was asked for."
     faults = why_not(module, loss, optimizer, rows, device, known=(LevenbergMarquardt,))

@@ -170,12 +170,6 @@ class EnsembleEstimator(NetworkEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, kept: Checkpoint | None) -> None:
         """Prepare the rows, train the members, join them."""
-        if self.solver == "lm":
-            raise ValueError(
-                "solver='lm' (Levenberg-Marquardt) is for one network: write "
-                "MLPRegressor(solver='lm'). An ensemble's members are trained by solver='adamw', "
-                "'lbfgs' and the like."
-            )
         deadline = None if self.max_time is None else time.monotonic() + self.max_time
         random_state = self.random_state
         seed = draw_seed(random_state) if kept is None else kept.seed_for(random_state)
@@ -199,6 +193,7 @@ class EnsembleEstimator(NetworkEstimator):
 
     def _prepare(self, X: Any, y: Any, sample_weight: Any, seed: int) -> Prepared:
         """Check and encode the rows, and say what each member is to be trained on."""
+        check_solver(self.solver)
         rows = self._read(X, y, sample_weight, reset=True, fewest=2)
         known, unused = (rows.y, rows.weight), None
         used = np.ones(len(rows.y), dtype=bool) if rows.weight is None else rows.weight > 0
@@ -332,12 +327,22 @@ class EnsembleEstimator(NetworkEstimator):
         return self._moments(X)[1]
 
 
+def check_solver(solver: Any) -> None:
+    """Raise ValueError for the solver that trains one network only."""
+    if isinstance(solver, str) and solver == "lm":
+        raise ValueError(
+            "solver='lm' (Levenberg-Marquardt) is for one network: write "
+            "MLPRegressor(solver='lm'). An ensemble's members are trained by solver='adamw', "
+            "'lbfgs' and the like."
+        )
+
+
 def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
     """Return one history of all members: the means of their curves.
 
     A member that has stopped counts with its best epoch, whose weights it keeps.
     """
-    first = trained[0].history
+    first, n_inputs, n_members = trained[0].history, plan.X.shape[1], len(plan.seeds)
     n_epochs = max(member.history.n_epochs for member in trained)
     n_parameters = sum(p.numel() for p in trained[0].module.parameters())
     joined = History(
@@ -351,10 +356,10 @@ def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
         has_validation=True,
         versions=first.versions,
         notes=[
-            f"Chosen for {len(plan.X):,} rows and {plan.X.shape[1]:,} inputs: "
-            f"{len(plan.seeds)} members of {n_parameters:,} parameters with "
+            f"Chosen for {len(plan.X):,} rows and {n_inputs:,} input{'s' * (n_inputs != 1)}: "
+            f"{n_members} member{'s' * (n_members != 1)} of {n_parameters:,} parameters with "
             f"{plan.settings.sentence}."
-            f"{_left_of(trained, len(plan.seeds))}"
+            f"{_left_of(trained, n_members)}"
         ],
     )
     curves = {}

@@ -27,10 +27,12 @@ from linnet.estimators.estimator import NetworkEstimator, Target
 from linnet.estimators.inputs import check_lengths, read_inputs, read_weights
 from linnet.estimators.lints import RowsSeen, lint_fit, lint_order
 from linnet.estimators.optimization import (
+    check_least_squares,
     make_optimizer,
     make_schedule,
     patience_of,
     schedule_settings,
+    without_effect,
 )
 from linnet.estimators.parameters import check_parameters, check_same_network, has_new_rates
 from linnet.estimators.parts import Part, Parts, divide, take
@@ -322,9 +324,11 @@ class OneNetwork(NetworkEstimator):
     ) -> tuple[Any, str, str]:
         """Return the solver, the schedule of its rate, and what the history notes of the choice."""
         if self.solver != "auto":
-            return self.solver, self.learning_rate, ""
+            check_least_squares(self, network.loss)
+            return self.solver, self.learning_rate, without_effect(self)
         if partial:
-            return "adamw", self.learning_rate, ""
+            note = "solver='auto': AdamW, for partial_fit is given a part of the rows at a time."
+            return "adamw", self.learning_rate, note
         n_rows, module = len(part.y), network.module
         some = np.linspace(0, n_rows - 1, min(64, n_rows)).astype(int)
         inputs = encode(network.columns, take(part.X, some), dtype_of(module))
@@ -383,7 +387,7 @@ class OneNetwork(NetworkEstimator):
         unlimited = math.isinf(self.n_iter_no_change)
         decays = self.learning_rate in ("cosine", "one_cycle")  # these end where they are meant to
         decays |= any(note.startswith("solver='auto': AdamW") for note in history.notes)
-        has_rate = not solvers.takes_all_rows(self.solver)
+        has_rate = not isinstance(self._state.optimizer, solvers.TAKE_ALL_ROWS)
         if history.outcome is Outcome.EPOCHS_DONE and falling and not (unlimited or decays):
             warnings.warn(
                 f"max_iter={self.max_iter} epochs are done and the loss is still falling: the "

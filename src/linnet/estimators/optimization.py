@@ -5,15 +5,19 @@ Letters: N rows.
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import is_classifier
 from torch import nn
 
 from linnet import solvers
 from linnet.estimators.schedules import make_scheduler
+from linnet.losses import Loss
+from linnet.solvers.levenberg_marquardt import refusal
 
 
 def patience_of(estimator: Any) -> int | None:
@@ -75,6 +79,51 @@ def make_optimizer(
         options["betas"] = (float(estimator.beta_1), float(estimator.beta_2))
         options["eps"] = float(estimator.epsilon)
     return solvers.make(solver, groups, **options)
+
+
+def check_least_squares(estimator: Any, loss: Loss) -> None:
+    """Raise ValueError where an estimator's loss or dropout is not for Levenberg-Marquardt."""
+    if not _is_least_squares(estimator.solver):
+        return
+    others = "solver='adamw' or solver='lbfgs'"
+    if not isinstance(loss.function, nn.MSELoss) or loss.is_sum:
+        remedy = others if is_classifier(estimator) else f"loss='squared_error', or {others}"
+        raise ValueError(
+            "Levenberg-Marquardt minimises the mean squared error, and the loss is "
+            f"{loss.name}{' with a sum' * loss.is_sum}. Write {remedy}."
+        )
+    dropout = getattr(estimator, "dropout", 0.0)
+    if dropout:
+        raise ValueError(
+            f"{refusal(f'with dropout={dropout!r} the outputs depend on chance')} Write "
+            "dropout=0.0, or solver='adamw'."
+        )
+
+
+def without_effect(estimator: Any) -> str:
+    """Return a sentence that names what is set and plays no part in Levenberg-Marquardt."""
+    solver = estimator.solver
+    if not _is_least_squares(solver):
+        return ""
+    reasons = {
+        "batch_size": "it takes all rows at once",
+        "learning_rate": "it has no learning rate",
+        "learning_rate_init": "it has no learning rate",
+    }
+    if not isinstance(solver, str):
+        reasons["alpha"] = "a solver that is no name has its own weight_decay"
+    defaults = inspect.signature(type(estimator)).parameters
+    values = {name: getattr(estimator, name) for name in reasons}
+    given = [name for name, value in values.items() if value != defaults[name].default]
+    told = ", ".join(f"{name}={values[name]!r}" for name in given)
+    why = " and ".join(dict.fromkeys(reasons[name] for name in given))
+    return f"{told}: without effect on Levenberg-Marquardt, for {why}." if given else ""
+
+
+def _is_least_squares(solver: Any) -> bool:
+    factory = solvers.SOLVERS.get(solver) if isinstance(solver, str) else solver
+    factory = getattr(factory, "func", factory)
+    return isinstance(factory, type) and issubclass(factory, solvers.LevenbergMarquardt)
 
 
 def make_schedule(

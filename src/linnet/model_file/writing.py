@@ -67,6 +67,11 @@ def save(
     >>> bool((again.predict(X) == model.predict(X)).all())
     True
     """
+    if hasattr(estimator, "best_estimator_"):
+        raise TypeError(
+            f"A {type(estimator).__name__} cannot be saved to a linnet file, and the model that it "
+            "found can: write linnet.save(found.best_estimator_, path)."
+        )
     if type(estimator) not in ESTIMATORS.values():
         raise TypeError(
             f"A {type(estimator).__name__} cannot be saved to a linnet file. Give a fitted "

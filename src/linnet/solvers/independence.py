@@ -58,9 +58,30 @@ def dependence(module: nn.Module, X: torch.Tensor) -> str:
                 return f"the outputs depend on chance{_named(module, _RANDOM)}"
             alone = torch.cat([outputs(row) for row in X.split(1)])
     except Exception as fault:  # a forward of the user's may raise anything
-        first = (str(fault).splitlines() or [type(fault).__name__])[0].rstrip(".")
-        return f"the module cannot take rows one by one and in float64 ({first})"
+        return f"the module cannot take rows one by one and in float64 ({_first_line(fault)})"
     return "" if _same(together, alone) else "a row's outputs depend on the other rows"
+
+
+def failure(module: nn.Module, X: torch.Tensor) -> str:
+    """Return what is wrong where a module, as it is, cannot take the rows; else an empty text."""
+    tensors = {name: p.detach() for name, p in module.named_parameters()}
+    tensors |= {name: buffer.clone() for name, buffer in module.named_buffers()}
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), X.dtype)
+    rows = X.to(dtype) if X.is_floating_point() else X
+    try:
+        with torch.no_grad(), seeded(0, X.device):
+            outputs: object = functional_call(module, tensors, (rows.clone(),))
+    except Exception as fault:  # a forward of the user's may raise anything
+        return (
+            f"The module fails on these rows, X {tuple(X.shape)}: {_first_line(fault)}. Give X as "
+            "module(X) takes it."
+        )
+    if not isinstance(outputs, torch.Tensor):
+        return (
+            f"The module gives a {type(outputs).__name__} for these rows, and the outputs have to "
+            "be one tensor (N, K). Wrap it in a module that returns that tensor alone."
+        )
+    return ""
 
 
 @contextmanager
@@ -78,6 +99,10 @@ def in_training(module: nn.Module) -> Iterator[None]:
 def doubled(tensor: torch.Tensor) -> torch.Tensor:
     """Return real numbers as float64, others as they are."""
     return tensor.double() if tensor.is_floating_point() else tensor
+
+
+def _first_line(fault: Exception) -> str:
+    return (str(fault).splitlines() or [type(fault).__name__])[0].rstrip(".")
 
 
 def _is_of_batch(norm: nn.Module) -> bool:

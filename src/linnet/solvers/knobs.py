@@ -20,12 +20,14 @@ def or_none(allowed: Range) -> Range:
     return f"{allowed[0]}, or None", lambda x: x is None or (_is_number(x) and allowed[1](x))
 
 
-def check_knobs(knobs: Mapping[str, tuple[Any, Range]]) -> None:
+def check_knobs(knobs: Mapping[str, tuple[Any, Range]], **flags: Any) -> None:
     """Raise one error that names every knob out of its range.
 
     Parameters
     ----------
     knobs : dict of str to (value, range)
+    **flags
+        What has to be True or False.
 
     Raises
     ------
@@ -35,6 +37,11 @@ def check_knobs(knobs: Mapping[str, tuple[Any, Range]]) -> None:
         f"{name}={value!r} has to be {words}"
         for name, (value, (words, holds)) in knobs.items()
         if not ((_is_number(value) or (value is None and words.endswith("None"))) and holds(value))
+    ]
+    wrong += [
+        f"{name}={value!r} has to be True or False"
+        for name, value in flags.items()
+        if not isinstance(value, bool)
     ]
     if wrong:
         raise ValueError("; ".join(wrong) + ".")

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from linnet import criteria
-from linnet.solvers.independence import dependence
+from linnet.solvers.independence import dependence, failure
 from linnet.solvers.knobs import ABOVE_0, FROM_0, check_knobs, check_state, or_none
-from linnet.solvers.residuals import ModuleResiduals, SquaredResiduals, check_rows
+from linnet.solvers.residuals import ModuleResiduals, SquaredResiduals, check_rows, names_of
 
 # Parameters from which on J'J (P, P) takes more than 200 MB, and a step some seconds.
 MOST_PARAMETERS = 5000
@@ -41,7 +41,8 @@ class LevenbergMarquardt(torch.optim.Optimizer):
 
     with the residuals r = outputs - targets and their Jacobian J, and raises mu until w + d lowers
     E. J'J is added up over blocks of rows; J is never whole. All is computed in float64, and the
-    exact weights are kept beside parameters of another type.
+    exact weights are kept beside parameters of another type. There is no learning rate that a
+    scheduler such as `torch.optim.lr_scheduler.StepLR` could change: mu is its own schedule.
 
     Parameters
     ----------
@@ -84,7 +85,8 @@ class LevenbergMarquardt(torch.optim.Optimizer):
     Raises
     ------
     ValueError
-        If a number is out of its range, or there are too many parameters.
+        If a number is out of its range, mu is above mu_max, a parameter is complex, or there are
+        too many parameters.
 
     Examples
     --------
@@ -130,8 +132,15 @@ class LevenbergMarquardt(torch.optim.Optimizer):
             "goal": goal,
             "weight_decay": weight_decay,
         }
-        check_knobs({name: (knobs[name], allowed) for name, allowed in _RANGES.items()})
-        super().__init__(params, {**knobs, "geodesic": geodesic, "bayesian": bayesian})
+        flags = {"geodesic": geodesic, "bayesian": bayesian}
+        check_knobs({name: (knobs[name], allowed) for name, allowed in _RANGES.items()}, **flags)
+        if mu > mu_max:
+            raise ValueError(
+                f"mu={mu!r} is above mu_max={mu_max!r}, so that no step could be tried. Give a "
+                "smaller mu, or a larger mu_max."
+            )
+        super().__init__(params, {**knobs, **flags})
+        _check_real([p for group in self.param_groups for p in group["params"]])
         # What the evidence is weighed by; in the groups, so that a state holds it.
         self.param_groups[0] |= {"last_gain": 1.0, "effective_parameters": None}
         check_size(sum(p.numel() for p in self._parameters()))
@@ -160,7 +169,9 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         """
         check_state(self, state_dict)
         for group in state_dict["param_groups"]:
-            check_knobs({name: (group[name], allowed) for name, allowed in _RANGES.items()})
+            flags = {name: group[name] for name in ("geodesic", "bayesian")}
+            knobs = {name: (group[name], allowed) for name, allowed in _RANGES.items()}
+            check_knobs(knobs, **flags)
         super().load_state_dict(state_dict)
         # torch gives what it loads the type of the parameters.
         numbers = [number for group in state_dict["param_groups"] for number in group["params"]]
@@ -202,8 +213,9 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         TypeError
             If the module is none, or X, y or the weights are no tensors.
         ValueError
-            If the shapes differ, a number is not finite, there are no rows, or the outputs for a
-            row depend on other rows or on chance, in the mode that the module is in.
+            If the shapes differ, a number is not finite, there are no rows, nothing is to be
+            trained, the module fails on X, or the outputs for a row depend on other rows or on
+            chance, in the mode that the module is in.
         """
         if not isinstance(module, nn.Module):
             given = "a function" if callable(module) else f"{type(module).__name__}"
@@ -212,11 +224,20 @@ class LevenbergMarquardt(torch.optim.Optimizer):
                 "makes the Jacobian by blocks of rows. Write solver.step(module, X, y)."
             )
         check_rows(X, y, sample_weight)
+        self.check_trained()
+        if not any(True for _ in module.parameters()):
+            raise ValueError(
+                f"The module, a {type(module).__name__}, has no parameters. The first argument is "
+                "the network that is trained, and the loss is always the mean squared error: write "
+                "solver.step(network, X, y)."
+            )
+        names_of(module, self._parameters())
         if self._judged != (module, module.training):
             fault = dependence(module, X)
             if fault:
                 raise ValueError(
-                    f"{refusal(fault)} Leave that out, call module.eval() first where it is for "
+                    failure(module, X)
+                    or f"{refusal(fault)} Leave that out, call module.eval() first where it is for "
                     "training only, or take another optimizer, such as torch.optim.AdamW."
                 )
             self._judged = (module, module.training)
@@ -227,6 +248,14 @@ class LevenbergMarquardt(torch.optim.Optimizer):
                 "the outputs are too large. Start from other weights, and scale X and y."
             )
         return loss
+
+    def check_trained(self) -> None:
+        """Raise ValueError where no parameter is to be trained."""
+        if not self._parameters():
+            raise ValueError(
+                "All parameters of the optimizer are frozen (requires_grad=False), so that nothing "
+                "would be trained. Write requires_grad_(True) for those that are to be."
+            )
 
     def iterate(self, problem: SquaredResiduals) -> float:
         """Do one step on a problem over these parameters; see `step`."""
@@ -365,6 +394,16 @@ def check_size(n_parameters: int) -> None:
             f"Levenberg-Marquardt takes at most {MOST_PARAMETERS:,} parameters, and these are "
             f"{n_parameters:,}: each step solves a system of that size. Make the network smaller, "
             "or choose 'lbfgs' or 'adamw'."
+        )
+
+
+def _check_real(parameters: list[torch.Tensor]) -> None:
+    n_complex = sum(p.is_complex() for p in parameters)
+    if n_complex:
+        raise ValueError(
+            f"Levenberg-Marquardt takes real parameters, and {n_complex} of {len(parameters)} are "
+            "complex. Keep real and imaginary part as two parameters (torch.view_as_real), or take "
+            "another optimizer, such as torch.optim.AdamW."
         )
 
 

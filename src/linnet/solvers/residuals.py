@@ -74,14 +74,8 @@ class ModuleResiduals:
         y: torch.Tensor,
         weight: torch.Tensor | None = None,
     ):
-        own = {id(p): name for name, p in module.named_parameters()}
-        if any(id(p) not in own for p in parameters):
-            raise ValueError(
-                "The optimizer holds parameters that are not of this module. Make it from this "
-                "module: LevenbergMarquardt(module.parameters())."
-            )
         self._module = module
-        self._names = [own[id(p)] for p in parameters]
+        self._names = names_of(module, parameters)
         self._shapes = [p.shape for p in parameters]
         tensors = itertools.chain(module.named_parameters(), module.named_buffers())
         trained = set(self._names)
@@ -213,6 +207,17 @@ class _PlainPReLU(TorchFunctionMode):
         x, weight = args
         weight = weight.reshape(-1, *[1] * (x.ndim - 2)) if x.ndim > 1 else weight
         return torch.where(x > 0, x, weight * x)
+
+
+def names_of(module: nn.Module, parameters: Sequence[torch.Tensor]) -> list[str]:
+    """Return the names of parameters in a module; ValueError where one is not of it."""
+    own = {id(p): name for name, p in module.named_parameters()}
+    if any(id(p) not in own for p in parameters):
+        raise ValueError(
+            "The optimizer holds parameters that are not of this module. Make it from this "
+            "module: LevenbergMarquardt(module.parameters())."
+        )
+    return [own[id(p)] for p in parameters]
 
 
 def check_rows(X: object, y: object, weight: object) -> None:

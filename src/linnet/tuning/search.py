@@ -43,7 +43,8 @@ class Tuning:
     Attributes
     ----------
     best_estimator_ : EnsembleRegressor or EnsembleClassifier
-        Fitted on all rows with the best settings.
+        Fitted on all rows with the best settings: the model, with `predict_interval`, `history_`
+        and all else. `linnet.save` takes it.
     best_params_ : dict
         These settings, by the names of its parameters.
     best_score_ : float

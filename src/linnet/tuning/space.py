@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import loguniform
 from sklearn.base import clone
 
-from linnet.ensemble.fitting import EnsembleEstimator
+from linnet.ensemble.fitting import EnsembleEstimator, check_solver
 from linnet.ensemble.settings import Settings
 from linnet.estimators.parameters import check_parameters
 from linnet.spelling import did_you_mean
@@ -77,6 +77,9 @@ def check_distributions(given: Any, kind: type[EnsembleEstimator]) -> None:
             )
         if is_sequence and len(values) == 0:
             raise ValueError(f"param_distributions gives no value for {name}. Give at least one.")
+        if name == "solver" and is_sequence:
+            for solver in values:
+                check_solver(solver)
 
 
 def draw(
