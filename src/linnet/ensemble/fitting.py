@@ -372,7 +372,8 @@ def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
         curves[name] = np.mean(columns, axis=0).tolist()
     joined.curves = curves
     outcomes = [member.history.outcome for member in trained]
-    joined.outcome = max(set(outcomes), key=outcomes.count)
+    # Of outcomes that are as frequent, a loss that broke is the one to know of.
+    joined.outcome = max(outcomes, key=lambda o: (outcomes.count(o), o is Outcome.NOT_FINITE))
     if Outcome.INTERRUPTED in outcomes:
         joined.outcome = Outcome.INTERRUPTED
     return joined

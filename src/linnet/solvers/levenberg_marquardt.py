@@ -224,7 +224,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
                 "makes the Jacobian by blocks of rows. Write solver.step(module, X, y)."
             )
         check_rows(X, y, sample_weight)
-        self.check_trained()
+        self._check_trained()
         if not any(True for _ in module.parameters()):
             raise ValueError(
                 f"The module, a {type(module).__name__}, has no parameters. The first argument is "
@@ -249,7 +249,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
             )
         return loss
 
-    def check_trained(self) -> None:
+    def _check_trained(self) -> None:
         """Raise ValueError where no parameter is to be trained."""
         if not self._parameters():
             raise ValueError(
