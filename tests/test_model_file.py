@@ -520,6 +520,8 @@ def attempt(path):
 HOSTILE = [None, -1, 10**30, 1e300, "x", [], {}, [[]], True, {"not_kept": 1}, {"loss": "os"}]
 
 
+# A file may say that there were no names of columns.
+@pytest.mark.filterwarnings("ignore:X has feature names")
 def test_wrong_entries_are_refused_or_harmless(saved, path):
     """Each entry of the description is replaced by something else, with the right checksum."""
     description, tensors = plain(saved)
