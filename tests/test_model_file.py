@@ -343,7 +343,7 @@ def test_nothing_is_left_of_a_write_that_fails(path, tmp_path):
         save(fitted, tmp_path / "no" / "m.linnet")
     with pytest.raises(IsADirectoryError, match=r"is a folder\. Give the name of a file in it\."):
         save(fitted, tmp_path)
-    with pytest.raises(OSError, match="is too long. Give a shorter one"):
+    with pytest.raises(OSError, match="is too long"):
         save(fitted, tmp_path / ("m" * 300))
     assert list(tmp_path.iterdir()) == []
 
