@@ -91,7 +91,7 @@ CASES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a row of as many columns as are read": (".npy", lambda: _npy((1, 50_000), "i1")),
     "a line of as many names as are read": (
         ".csv",
-        lambda: ",".join(map(str, range(50_000))).encode() + b"\n" + b"1," * 49_999 + b"1\n",
+        lambda: ",".join(map(str, range(20_000))).encode() + b"\n" + b"1," * 19_999 + b"1\n",
     ),
     "one line of commas": (".csv", lambda: b"," * N),
     "one line of names": (".csv", lambda: ",".join(map(str, range(N // 7))).encode() + b"\n1"),

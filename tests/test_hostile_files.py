@@ -52,17 +52,7 @@ def test_there_are_as_many_cases_as_are_told():
     assert sum(fast) == 2_000 and sum(by_hand) == 200_000
 
 
-# Arrow is given blocks as long as the longest line, which for a line of megabytes takes up to twice
-# the bound.
-_BEYOND = ("a line of as many names as are read", "a line with one bird", "sparse values")
-_KNOWN = pytest.mark.xfail(
-    reason="blocks for long lines take more than the bound, not always", strict=False
-)
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=_KNOWN) if n in _BEYOND else n for n in CASES]
-)
+@pytest.mark.parametrize("name", CASES)
 def test_files_of_megabytes_take_no_more_than_four_times_their_size(name, tmp_path):
     suffix, content = CASES[name]
     path = tmp_path / f"large{suffix}"

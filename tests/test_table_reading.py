@@ -276,7 +276,7 @@ NO_NUMPY = (
         (
             "many.csv",
             ",".join(f"c{i}" for i in range(60_000)) + "\n1\n",
-            "many.csv has 60,000 columns, and linnet reads at most 50,000: leave some out, or turn "
+            "many.csv has 60,000 columns, and linnet reads at most 20,000: leave some out, or turn "
             "the table so that a row is an observation.",
         ),
         (

@@ -22,8 +22,14 @@ from linnet.table.values import MISSING_WORDS
 
 _DELIMITERS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}
 _LINES_LOOKED_AT = 50
-# Bytes that Arrow takes at a time, and a line has to fit in.
-_BLOCK = 2**20
+# Bytes that Arrow takes at a time, and a line has to fit in: more for long lines, as of many
+# columns, but what a file may ask for has a limit. A character takes four bytes at most.
+_BLOCK, _LARGEST_BLOCK, _BYTES_OF_A_CHARACTER = 2**20, 2**22, 4
+# What Arrow takes for each column while it reads, whatever the file's size; so a small file of many
+# columns is read in passes of so many columns. The passes' time grows as the square of the columns,
+# which sets the limit.
+_MOST_COLUMNS = 20_000
+_BYTES_OF_A_COLUMN, _COLUMNS_AT_ONCE = 2**14, 1000
 _DECIMAL_COMMA = re.compile(r"^\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*$")
 
 
@@ -63,7 +69,7 @@ def read_delimited(
     # Arrow gives bytes for text that is not valid. A quote that is never closed swallows the rest
     # of the file into the last row. Neither is a fault to Arrow.
     is_bytes = any(pa.types.is_binary(field.type) for field in table.schema)
-    if is_bytes or any("\n" in str(column[-1]) for column in table.columns if len(column)):
+    if is_bytes or any("\n" in str(column[-1]) for column in table.itercolumns() if len(column)):
         _check_lines(path, encoding, layout)
     return _without_row_numbers(table, layout)
 
@@ -99,7 +105,7 @@ def _layout(path: Path, head: list[str], delimiter: str | None) -> _Layout:
         raise _unreadable(path, error) from error
     if not header:
         raise ValueError(f"{path} has no names of columns: write them into its first line.")
-    check_few(len(header), str(path))
+    check_few(len(header), str(path), _MOST_COLUMNS)
     names = _named(header)
     check_unique(names, str(path))
     longest = max(map(len, head))
@@ -107,20 +113,37 @@ def _layout(path: Path, head: list[str], delimiter: str | None) -> _Layout:
 
 
 def _parse(path: Path, layout: _Layout, encoding: str, types: Mapping[str, str]) -> pa.Table:
+    names = layout.names
+    at_once = max(_COLUMNS_AT_ONCE, 4 * path.stat().st_size // _BYTES_OF_A_COLUMN)
+    if len(names) <= at_once:
+        return _parse_columns(path, layout, encoding, types, [])
+    columns: list[pa.ChunkedArray] = []
+    for first in range(0, len(names), at_once):
+        some = names[first : first + at_once]
+        columns += _parse_columns(path, layout, encoding, types, some).columns
+    return pa.table(columns, names=names)
+
+
+def _parse_columns(
+    path: Path, layout: _Layout, encoding: str, types: Mapping[str, str], names: list[str]
+) -> pa.Table:
+    """Read these columns, or all where none are named."""
     as_text = {name for name, kind in types.items() if kind in ("category", "identifier")}
     with pa.input_stream(str(path), compression="detect") as stream:
         return pyarrow.csv.read_csv(
             stream,
             read_options=pyarrow.csv.ReadOptions(
+                use_threads=not names,  # each would take memory of its own
                 column_names=layout.names,
                 skip_rows=layout.n_lines,
                 encoding=encoding,
-                block_size=max(_BLOCK, 4 * layout.longest),  # UTF-8 takes 4 at most
+                block_size=max(_BLOCK, min(_BYTES_OF_A_CHARACTER * layout.longest, _LARGEST_BLOCK)),
             ),
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=layout.delimiter, newlines_in_values=True
             ),
             convert_options=pyarrow.csv.ConvertOptions(
+                include_columns=names,
                 # Also after the blank that some files put behind each delimiter.
                 null_values=[blank + word for word in MISSING_WORDS for blank in ("", " ")],
                 strings_can_be_null=True,

@@ -78,17 +78,17 @@ def check_unique(names: Sequence[str], what: str) -> None:
     raise ValueError(f"{what} has {listed(told)}: give each column a name of its own.")
 
 
-def check_few(n_columns: int, what: str) -> None:
+def check_few(n_columns: int, what: str, most: int = MOST_COLUMNS) -> None:
     """Check the number of columns before each of them takes memory.
 
     Raises
     ------
     ValueError
-        If there are more than a network could take.
+        If there are more than a network, or a reader, could take.
     """
-    if n_columns > MOST_COLUMNS:
+    if n_columns > most:
         raise ValueError(
-            f"{what} has {n_columns:,} columns, and linnet reads at most {MOST_COLUMNS:,}: leave "
+            f"{what} has {n_columns:,} columns, and linnet reads at most {most:,}: leave "
             "some out, or turn the table so that a row is an observation."
         )
 
