@@ -20,7 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from linnet import losses, solvers
+from linnet import interruption, losses, solvers
 from linnet.checkpoint import Checkpoint, CheckpointedTraining, opened
 from linnet.data import Rows, Stream, read_rows
 from linnet.engine import (
@@ -392,6 +392,7 @@ def _loop(
     order = torch.empty(len(worker.rows), dtype=torch.int64) if shuffle else None  # made once
     try:
         for _ in range(epochs):
+            interruption.check()
             started = time.perf_counter()
             if order is not None:
                 torch.randperm(len(order), generator=generator, out=order)
