@@ -150,6 +150,14 @@ def test_classes_are_told_from_the_target():
     assert isinstance(as_numbers.best_estimator_, linnet.EnsembleRegressor)
 
 
+def test_classes_are_compared_by_the_smoothed_labels_that_are_learnt():
+    X, y = np.repeat([[-1.0, 1.0], [1.0, -1.0]], 40, axis=0), np.repeat([0, 1], 40)
+    found = linnet.tune(X, y, **{**QUICK, "n_candidates": 2, "max_iter": 60})
+    entropy = -(0.95 * math.log(0.95) + 0.05 * math.log(0.05))
+    losses = [trial.loss for candidate in found.record_.candidates for trial in candidate.trials]
+    assert min(losses) == pytest.approx(entropy, abs=0.01)
+
+
 def test_parameters_that_are_given_are_not_searched(found):
     assert "hidden_layer_sizes" not in found.best_params_
     assert "learning_rate_init" in found.best_params_
