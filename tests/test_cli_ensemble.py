@@ -116,7 +116,7 @@ def test_an_interval_that_cannot_be_given_is_told(fitted):
     rows = folder / "concrete.csv"
     ran = linnet("predict", folder / "concrete.linnet", rows, "--interval", "90")
     assert ran.code == 2
-    assert "--interval 90: write a share between 0 and 1." in " ".join(ran.err.split())
+    assert "--interval 90: write a share between 0 and 1, such as 0.9." in " ".join(ran.err.split())
     ran = linnet("predict", folder / "birds.linnet", folder / "birds.csv", "--interval", "0.9")
     assert (ran.code, ran.sentence) == (
         1,
@@ -137,7 +137,7 @@ def test_fit_tells_intervals_of_the_coverage_that_is_asked_for(fitted):
     ran = linnet("fit", table, *options, "--interval", "0.995", *FEW)
     assert "Intervals for 99.5% hold " in ran.err
     for given, told in (
-        (("--interval", "90", *FEW), "--interval 90: write a share between 0 and 1."),
+        (("--interval", "90", *FEW), "--interval 90: write a share between 0 and 1, such as 0.9."),
         (
             ("--interval", "0.5", "--validation-fraction", "0", *QUICK),
             "--interval 0.5 needs validation rows, and this network has none. Write "

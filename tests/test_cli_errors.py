@@ -266,7 +266,7 @@ USAGE = {
     ("--features", ","): "--features ',' names no column. Write names with commas between them, "
     "such as --features age,height.",
     ("--batch-size", "0"): "--batch-size must be an int in the range [1, inf). Got 0 instead. "
-    "Write --batch-size auto, for example.",
+    "Write --batch-size 32, for example.",
     ("--column-type", "zip"): "--column-type zip: write NAME=TYPE, such as zip=category.",
     ("--column-type", "water=txt"): "--column-type water 'txt' is not known. Allowed are "
     "'number', 'category', 'boolean', 'date', 'identifier', 'ignore'.",
@@ -294,10 +294,33 @@ def test_several_faults_are_told_at_once():
         assert part in ran.sentence
 
 
-@pytest.mark.parametrize("options", [("--seed", "-1"), ("--epochs", "two"), ("--task", "regres")])
-def test_other_wrong_values_end_with_2_and_name_the_option(options):
-    ran = linnet("fit", "concrete.csv", "-t", "strength_mpa", *options)
-    assert ran.code == 2 and ran.sentence.startswith(f"Error: Invalid value for '{options[0]}'")
+OPTION = {
+    ("fit", "--seed", "-1"): "'--seed' / '--random-state': --seed -1: write a whole number from 0 "
+    "to 4294967295, such as 0.",
+    ("fit", "--seed", "x"): "'--seed' / '--random-state': --seed 'x' is no whole number. Write "
+    "one, such as --seed 0.",
+    ("fit", "--epochs=2.5"): "'--epochs' / '--max-iter': --epochs '2.5' is no whole number. Write "
+    "one, such as --epochs 8.",
+    ("fit", "--test-size", "0,2"): "'--test-size': --test-size '0,2' is no number. Write one, such "
+    "as --test-size 0.2.",
+    ("fit", "--interval", "abc"): "'--interval': --interval 'abc' is no number. Write one, such as "
+    "--interval 0.5.",
+    ("fit", "--interval", "80"): "'--interval': --interval 80: write a share between 0 and 1, such "
+    "as 0.8.",
+    ("fit", "--interval", "0"): "'--interval': --interval 0: write a share between 0 and 1, such "
+    "as 0.9.",
+    ("fit", "--task", "regres"): "'--task': --task 'regres' is not known, did you mean "
+    "'regression'? Allowed are 'regression', 'classification'.",
+    ("tune", "--budget", "1m"): "'--budget': --budget '1m' is no number. Write one, such as "
+    "--budget 60.",
+}
+
+
+@pytest.mark.parametrize("given", OPTION, ids=" ".join)
+def test_a_value_that_an_option_cannot_take_ends_with_2_and_names_the_option(given):
+    command, *options = given
+    ran = linnet(command, "concrete.csv", "-t", "strength_mpa", *options)
+    assert (ran.code, ran.sentence) == (2, f"Error: Invalid value for {OPTION[given]}")
 
 
 def test_more_memory_than_there_is_is_told():

@@ -9,7 +9,6 @@ import math
 import os
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -20,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from linnet import losses, solvers
+from linnet import losses, solvers, user_warnings
 from linnet.checkpoint import Checkpoint, CheckpointedTraining, opened
 from linnet.data import Rows, Stream, read_rows
 from linnet.engine import (
@@ -322,7 +321,7 @@ def train(
                 show=None if shown is None else shown.update,
             )
     if state.warns and history.outcome in (Outcome.NOT_FINITE, Outcome.INTERRUPTED):
-        warnings.warn(history.outcome.sentence, ConvergenceWarning, stacklevel=2)
+        user_warnings.warn(history.outcome.sentence, ConvergenceWarning)
     return history
 
 
