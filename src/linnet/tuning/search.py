@@ -116,9 +116,9 @@ def tune(
     y : array-like of shape (N,) or (N, K)
         Targets.
     budget : float or None, default=60.0
-        Seconds for the search and the final model together, above 0; None: no limit. Where it is
-        not enough for an ensemble with the defaults, that is trained for fewer epochs, and nothing
-        is searched.
+        Seconds for the search and the final model together, above 0; None: no limit. They include
+        what torch loads on first use, about 2 s once in a process. Where they are not enough for an
+        ensemble with the defaults, that is trained for fewer epochs, and nothing is searched.
     task : {"regression", "classification"}, optional
         By default classification for text, booleans and two numbers, else regression.
     sample_weight : array-like of shape (N,), optional
