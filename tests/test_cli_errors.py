@@ -188,6 +188,13 @@ TARGETS = {
         "The target 'y' has 30 different values in 30 rows: too many for classes. Choose another "
         "column with --target, or write --task regression.",
     ),
+    "amounts": (
+        lambda i: f"{1000 * i + 1}%",
+        (),
+        "The target 'y' has 30 different values in 30 rows: too many for classes. Choose another "
+        "column with --target; if these are numbers, write '1%' with a decimal point and no "
+        "other mark.",
+    ),
     "loss_of_the_other_task": (
         lambda i: i * 1.5,
         ("--loss", "log_loss"),
@@ -211,6 +218,19 @@ def test_rows_without_a_target_can_be_dropped(folder):
     numbered(y=lambda i: "" if i % 7 == 0 else "uv"[i % 2])
     ran = linnet("fit", "t.csv", "-t", "y", "--drop-missing-target", *QUICK)
     assert ran.code == 0 and "Left out 5 rows without a y." in ran.err
+
+
+def test_a_table_without_names_or_with_another_delimiter_is_told(folder):
+    write_lines("numbers.csv", "0,0.5", *(f"{i},{2 * i + 0.5}" for i in range(1, 9)))
+    assert linnet("fit", "numbers.csv", "-t", "y").sentence == (
+        "linnet: There is no target column 'y'. The table has '0', '0.5'. These are numbers: write "
+        "a line of names above the first row."
+    )
+    write_lines("other.csv", "a;y", *(f"{i};{2 * i}" for i in range(8)))
+    assert linnet("fit", "other.csv", "-t", "y", "--delimiter", ",").sentence == (
+        "linnet: There is no target column 'y'. The table has 'a;y'. It is one column: write "
+        "--delimiter ';'."
+    )
 
 
 def test_names_of_columns_are_answered_with_the_nearest():
