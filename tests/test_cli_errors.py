@@ -301,6 +301,11 @@ def test_wrong_usage_ends_with_2_and_is_told_before_the_table_is_read(folder, op
     assert "Read" not in ran.err and not (folder / "concrete.linnet").exists()
 
 
+def test_what_is_missing_on_the_line_is_told():
+    assert linnet("show").sentence == "Error: Missing argument 'MODEL'."
+    assert linnet("fit", "x.csv").sentence == "Error: Missing option '--target' / '-t'."
+
+
 def test_several_faults_are_told_at_once():
     faults = ("--solver", "adm", "--epochs", "0", "--dropout", "2", "--learning-rate-init", "-1")
     ran = linnet("fit", "concrete.csv", "-t", "strength_mpa", *faults)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from itertools import zip_longest
 from typing import Any, get_args, get_type_hints
 
 import typer
@@ -57,7 +58,7 @@ _EXAMPLES = {int: 8, float: 0.5}
 def _value_of(names: list[str], given: list[str]) -> str | None:
     """Return what was last given for an option, as ``--name value`` or ``--name=value``."""
     found = None
-    for argument, after in zip(given, [*given[1:], None], strict=True):
+    for argument, after in zip_longest(given, given[1:]):
         name, is_joined, value = argument.partition("=")
         if name in names:
             found = value if is_joined else after

@@ -98,7 +98,7 @@ def draw_curves(display: SurfaceDisplay, axes: np.ndarray, most: int | None) -> 
         largest = _largest(display.error)
         bottom.set_ylim(*span(np.array([-largest, largest])))
         tidy_ticks(bottom.yaxis)
-        bottom.set_ylabel(label("error", display.unit))
+        bottom.set_ylabel(label(_own_scale(display, "error"), display.unit, width=34))
     for ax in axes:
         ax.set_xlim(*span(x, margin=0.02))
         tidy_ticks(ax.xaxis)
