@@ -91,8 +91,8 @@ def test_the_jacobian_of_prelu_is_that_of_autograd(n_slopes):
 
 @pytest.mark.parametrize("of", ["weight_norm", "orthogonal"])
 def test_torch_does_not_warn_of_steps_that_it_takes_row_by_row(of):
-    layer = getattr(nn.utils.parametrizations, of)(nn.Linear(3, 3))
-    module, (X, y) = nn.Sequential(layer, nn.Tanh(), nn.Linear(3, 1)), rows()
+    layer = getattr(nn.utils.parametrizations, of)(nn.Linear(3, 2))
+    module, (X, y) = nn.Sequential(layer, nn.Tanh(), nn.Linear(2, 1)), rows()
     history = linnet.train(
         module, X, y, optimizer=LevenbergMarquardt(module.parameters()), epochs=2
     )

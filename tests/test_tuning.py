@@ -271,6 +271,7 @@ def test_a_picture_of_losses_that_are_not_finite_is_drawn(tmp_path):
     )
     save_figure(display, tmp_path / "search.png")
     assert display.curve_lines_[0].get_label() == "the defaults, kept"
+    assert display.curve_lines_[1].get_label() == "1 other"
     with pytest.raises(
         ValueError, match=r"best_index is 2; with 2 candidates it lies between 0 and 1\."
     ):

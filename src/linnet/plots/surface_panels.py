@@ -204,9 +204,11 @@ def _draw_deviation(ax: Any, display: SurfaceDisplay) -> Any:
 def _draw_mistakes(ax: Any, display: SurfaceDisplay, rows: np.ndarray, colours: _Colours) -> Any:
     """The rows of a wrong class, in the colour of their true one, over the pale regions."""
     wrong = display.y != display.y_pred
-    heading(ax, f"misclassified: {wrong.sum():,} of {len(wrong):,}")
-    _image(ax, display, display.response, colours, alpha=0.25)
     rows = _within(display, rows[wrong[rows]])
+    # Others have no place in the panel, such as rows with a missing value.
+    note = "" if len(rows) == wrong.sum() else f", {len(rows):,} drawn"
+    heading(ax, f"misclassified: {wrong.sum():,} of {len(wrong):,}{note}")
+    _image(ax, display, display.response, colours, alpha=0.25)
     return ax.scatter(
         *display.data[rows].T,
         c=display.y[rows],

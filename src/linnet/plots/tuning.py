@@ -201,7 +201,7 @@ class TuningDisplay:
         axes[0].set_ylabel(label(name, width=40))
         axes[1].set_xlabel("seconds since the start of the search")
         axes[1].set_ylabel("mean of the folds done so far")
-        axes[1].set_xlim(left=0)
+        axes[1].set_xlim(0, 1.03 * max((s.max() for s in self.seconds if len(s)), default=1.0))
         self.axes_, self.figure_ = axes, axes[0].figure
         self.legend_ = legend_above(axes[0], self._keys(), room=44)
         legend_above(axes[1], self._point_keys(), room=44)
@@ -225,7 +225,7 @@ class TuningDisplay:
             keys.append(self.curve_lines_[number])
         if n_others:
             other = next(i for i in range(self.n_candidates) if i not in names)
-            self.curve_lines_[other].set_label(f"{n_others} others")
+            self.curve_lines_[other].set_label(f"{n_others} other{'s' * (n_others > 1)}")
             keys.append(self.curve_lines_[other])
         return keys
 
