@@ -728,7 +728,7 @@ def test_two_classes_show_a_probability_and_more_show_regions(plane):
     axes = Figure(layout="constrained").subplots(1, 3)
     grid = display.axes
     display = SurfaceDisplay(
-        grid, display.response, data=X_test, y=y_test, y_pred=model.predict(X_test),
+        grid, display.response, data=X_test[:, :2], y=y_test, y_pred=model.predict(X_test),
         classes=display.classes, feature_names=display.feature_names,
     )  # fmt: skip
     display.plot(axes)
