@@ -17,6 +17,7 @@ from torch import nn
 from torch.func import functional_call, jacrev, vmap
 from torch.overrides import TorchFunctionMode
 
+from linnet import interruption
 from linnet.solvers.independence import doubled
 
 # Numbers of a block of the Jacobian: 32 MB.
@@ -129,6 +130,7 @@ class ModuleResiduals:
 
     def _blocks(self) -> Iterator[slice]:
         for first in range(0, len(self._y), self._block):
+            interruption.check()
             yield slice(first, first + self._block)
 
     def _pieces(self, w: np.ndarray) -> dict[str, torch.Tensor]:
