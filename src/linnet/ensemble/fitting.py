@@ -276,7 +276,7 @@ class EnsembleEstimator(NetworkEstimator):
             self._out_of_fold = whole
 
     def _choose(self, n_rows: int, n_inputs: int, n_outputs: int) -> Settings:
-        given = {name: getattr(self, name) for name in _DECIDED}
+        given = {name: getattr(self, name) for name in self.automatic}
         if not isinstance(given["hidden_layer_sizes"], str):
             given["hidden_layer_sizes"] = tuple(self._hidden_sizes())
         return choose(n_rows, n_inputs, n_outputs, is_classes=is_classifier(self), **given)

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -105,6 +105,7 @@ class Plan:
     n_outputs : int
         K.
     loss : losses.Loss
+        That of the labels as they are.
     settings : Settings
     seeds : list of M int
     folds : linnet.ensemble.folds.Folds
@@ -162,8 +163,10 @@ class Plan:
         settings, held_out = self.settings, self.folds.held_out[number]
         module, optimizer, generator = self.start(number)
         assert self.rows is not None
+        loss, y = self.learnt()
         # By their numbers: copies for all members at once would take as much memory as M tables.
-        rows = self.rows.choose(self.folds.trained(number), self.weight)
+        rows = self.rows if y is self.y else replace(self.rows, y=torch.from_numpy(y))
+        rows = rows.choose(self.folds.trained(number), self.weight)
         batch_size = self._n_batch(number)
         n_steps = settings.max_iter * -(-len(rows) // batch_size)
         scheduler = None
@@ -179,9 +182,9 @@ class Plan:
                 module,
                 rows,
                 X_val=X_held_out,
-                y_val=self.y[held_out],
+                y_val=y[held_out],
                 sample_weight_val=weight,
-                loss=self.loss,
+                loss=loss,
                 optimizer=optimizer,
                 scheduler=scheduler,
                 scheduler_step="batch",
@@ -202,9 +205,22 @@ class Plan:
         member.history.seed = self.seeds[number]
         outputs = predict(module, torch.from_numpy(X_held_out)).double()
         if state.left_out is not None:
-            outputs = state.left_out.chosen(self.loss, self.y[held_out], weight, outputs)
+            outputs = state.left_out.chosen(loss, y[held_out], weight, outputs)
         member.outputs = outputs.numpy()
         return member
+
+    def learnt(self) -> tuple[losses.Loss, np.ndarray]:
+        """Return the loss and the targets of the training, which may be of smoothed labels.
+
+        A label is 1 - s + s / K for its class and s / K for the others (Szegedy et al. 2016,
+        section 7); where each output says yes or no, K is 2.
+        """
+        s = self.settings.label_smoothing
+        if not s:
+            return self.loss, self.y
+        if self.y.ndim == 1:
+            return losses.resolve("log_loss", label_smoothing=s), self.y
+        return self.loss, self.y * (1 - s) + s / 2
 
 
 def _optimizer(module: nn.Module, settings: Settings, n_batch: int) -> torch.optim.Optimizer:
