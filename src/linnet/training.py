@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -17,7 +16,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from linnet import losses, solvers
+from linnet import losses, solvers, user_warnings
 from linnet.checkpoint import Checkpoint, CheckpointedTraining, opened
 from linnet.data import Rows, Stream, read_rows
 from linnet.engine import (
@@ -311,7 +310,7 @@ def train(
                 show=None if shown is None else shown.update,
             ).run(n_left, ended)
     if state.warns and history.outcome in (Outcome.NOT_FINITE, Outcome.INTERRUPTED):
-        warnings.warn(history.outcome.sentence, ConvergenceWarning, stacklevel=2)
+        user_warnings.warn(history.outcome.sentence, ConvergenceWarning)
     return history
 
 

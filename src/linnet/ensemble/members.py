@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from linnet import losses, solvers
+from linnet import losses, solvers, user_warnings
 from linnet.checkpoint import Checkpoint
 from linnet.crew import Crew
 from linnet.data import Rows, read_rows
@@ -334,12 +333,12 @@ def train_members(
     if crew.interrupted:
         for member in members:
             member.history.outcome = Outcome.INTERRUPTED
-        warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=4)
+        user_warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning)
     n_broken = sum(m.history.outcome is Outcome.NOT_FINITE for m in whole)
     if n_broken:
         told = Outcome.NOT_FINITE.sentence
         told = f"In {n_broken} of {n_members} members {told[0].lower()}{told[1:]}"
-        warnings.warn(told, ConvergenceWarning, stacklevel=4)
+        user_warnings.warn(told, ConvergenceWarning)
     return members or whole  # where no member's loss ever was finite, their first weights
 
 
