@@ -178,9 +178,7 @@ class OneNetwork(NetworkEstimator):
                 state=network.state,
             )
             self._keep(prepared, history, is_first=not (partial or goes_on))
-            split = prepared.split
-            del prepared, network, rows  # for a list takes ten times as much memory as its array
-            history.split = {part: numbers.tolist() for part, numbers in split.items()}
+            history.split = prepared.split
 
     def _watched(self, prepared: Prepared) -> dict[str, Any]:
         """Return what `linnet.train` is given of validation rows, which are scored each epoch."""
