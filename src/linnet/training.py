@@ -389,15 +389,14 @@ def _loop(
     is_native = isinstance(worker, NativeEngine) and on_epoch is None
     live = module.state_dict() if is_native else None
     history.outcome, n_before = None, history.n_epochs
-    order = torch.empty(len(worker.rows), dtype=torch.int64) if shuffle else None  # made once
     try:
         for _ in range(epochs):
             started = time.perf_counter()
-            if order is not None:
-                torch.randperm(len(order), generator=generator, out=order)
+            order = torch.randperm(len(worker.rows), generator=generator) if shuffle else None
             seed = int(torch.randint(2**62, (), generator=generator))
 
             result = worker.epoch(order, seed, deadline)
+            del order  # eight bytes a row, which the validation rows may need
             loss = worker.evaluate(validation) if validation is not None else math.nan
             if state.left_out is not None and isinstance(validation, Rows):
                 state.left_out.see(module, validation.X)
