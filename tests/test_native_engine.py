@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import gc
-import subprocess
-import sys
+import os
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+import warm_python
 from torch import nn
 from torch.nn import functional as F
 
@@ -366,15 +366,7 @@ for dtype in (torch.float64, torch.float32):
 for name in t.LOSSES:
     t.test_every_loss_and_solver_follows_torch_in_double_precision(name, "adamw")
 """
-    import os
-
-    run = subprocess.run(
-        [sys.executable, "-c", code, os.path.dirname(__file__)],
-        env={**os.environ, "LINNET_INSTRUCTION_SET": level},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = warm_python.run(code, os.path.dirname(__file__), LINNET_INSTRUCTION_SET=level)
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == level
 
