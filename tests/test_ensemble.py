@@ -67,9 +67,8 @@ def test_scikit_learns_checks_pass(estimator, check):
 
 
 def test_an_ensemble_is_searched_like_any_other(table):
-    search = GridSearchCV(
-        EnsembleRegressor(2, **SMALL), {"hidden_layer_sizes": [(2,), (16,)]}, cv=2, n_jobs=2
-    )
+    grid = {"hidden_layer_sizes": [(2,), (16,)]}
+    search = GridSearchCV(EnsembleRegressor(2, **SMALL), grid, cv=2)
     assert search.fit(*table).best_params_ == {"hidden_layer_sizes": (16,)}
 
 
