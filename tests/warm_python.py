@@ -72,7 +72,7 @@ class Process:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
-    def wait(self, timeout: float = 120) -> int:
+    def wait(self, timeout: float = 600) -> int:
         if self.returncode is None:
             if not select.select([self._told], [], [], timeout)[0]:
                 self.kill()
@@ -80,7 +80,7 @@ class Process:
             self.returncode = int(self._told.readline())
         return self.returncode
 
-    def communicate(self, timeout: float = 120) -> tuple[str, str]:
+    def communicate(self, timeout: float = 600) -> tuple[str, str]:
         """Close its input; return the rest of its output and of its errors when it has ended."""
         with self, ThreadPoolExecutor(2) as pool:
             with contextlib.suppress(BrokenPipeError):
@@ -102,7 +102,7 @@ class Process:
 
 
 def run(
-    code: str, *arguments: object, timeout: float = 120, **environment: str
+    code: str, *arguments: object, timeout: float = 600, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, as ``subprocess.run(..., capture_output=True, text=True)`` does."""
     process = Process(code, *arguments, **environment)
