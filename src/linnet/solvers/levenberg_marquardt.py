@@ -11,8 +11,16 @@ import torch
 from torch import nn
 
 from linnet import criteria
-from linnet.solvers.independence import dependence, failure
-from linnet.solvers.knobs import ABOVE_0, FROM_0, check_knobs, check_state, or_none
+from linnet.solvers.independence import dependence, failure, unable
+from linnet.solvers.knobs import (
+    ABOVE_0,
+    FROM_0,
+    answers_typos,
+    check_knobs,
+    check_parameters,
+    check_state,
+    or_none,
+)
 from linnet.solvers.residuals import ModuleResiduals, SquaredResiduals, check_rows, names_of
 
 # Parameters from which on J'J (P, P) takes more than 200 MB, and a step some seconds.
@@ -85,8 +93,10 @@ class LevenbergMarquardt(torch.optim.Optimizer):
     Raises
     ------
     ValueError
-        If a number is out of its range, mu is above mu_max, a parameter is complex, or there are
-        too many parameters.
+        If a number is out of its range, mu is above mu_max, a parameter is complex or has no size
+        yet, or there are no parameters or too many.
+    TypeError
+        If an argument is not known, or a module is given instead of its parameters.
 
     Examples
     --------
@@ -109,6 +119,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
     gradient_norm = float("nan")
     _judged: tuple[nn.Module, bool] | None = None  # the module of the last step, and its mode
 
+    @answers_typos(lr="it has no learning rate; mu damps its steps, and adapts itself.")
     def __init__(
         self,
         params: Iterable[Any],
@@ -139,11 +150,9 @@ class LevenbergMarquardt(torch.optim.Optimizer):
                 f"mu={mu!r} is above mu_max={mu_max!r}, so that no step could be tried. Give a "
                 "smaller mu, or a larger mu_max."
             )
-        super().__init__(params, {**knobs, **flags})
-        _check_real([p for group in self.param_groups for p in group["params"]])
+        super().__init__(check_parameters("LevenbergMarquardt", params), {**knobs, **flags})
         # What the evidence is weighed by; in the groups, so that a state holds it.
         self.param_groups[0] |= {"last_gain": 1.0, "effective_parameters": None}
-        check_size(sum(p.numel() for p in self._parameters()))
 
     @property
     def mu(self) -> float:
@@ -152,6 +161,31 @@ class LevenbergMarquardt(torch.optim.Optimizer):
     @property
     def effective_parameters(self) -> float | None:
         return self.param_groups[0]["effective_parameters"]
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters to those that are trained.
+
+        Parameters
+        ----------
+        param_group : dict
+            ``{"params": ...}``, and a ``weight_decay`` of its own where it is to have one; the
+            other numbers are those of the first group.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is complex or has no size yet, a number is out of its range, or there
+            are too many parameters in all.
+        """
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        try:
+            _check_kinds(group["params"])
+            check_knobs({name: (group[name], allowed) for name, allowed in _RANGES.items()})
+            check_size(sum(p.numel() for p in self._parameters()))
+        except ValueError:
+            self.param_groups.pop()
+            raise
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state.
@@ -236,7 +270,8 @@ class LevenbergMarquardt(torch.optim.Optimizer):
             fault = dependence(module, X)
             if fault:
                 raise ValueError(
-                    failure(module, X)
+                    unable(module, X)
+                    or failure(module, X)
                     or f"{refusal(fault)} Leave that out, call module.eval() first where it is for "
                     "training only, or take another optimizer, such as torch.optim.AdamW."
                 )
@@ -397,7 +432,13 @@ def check_size(n_parameters: int) -> None:
         )
 
 
-def _check_real(parameters: list[torch.Tensor]) -> None:
+def _check_kinds(parameters: list[torch.Tensor]) -> None:
+    n_lazy = sum(isinstance(p, nn.UninitializedParameter) for p in parameters)
+    if n_lazy:
+        raise ValueError(
+            f"{n_lazy} of {len(parameters)} parameters have no size yet, for their layer is lazy. "
+            "Call module(X) once before the solver is made."
+        )
     n_complex = sum(p.is_complex() for p in parameters)
     if n_complex:
         raise ValueError(
