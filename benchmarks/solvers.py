@@ -111,21 +111,27 @@ def first(curve: Curve, error: float) -> float:
     return next((t for t, e in curve if e <= error), float("inf"))
 
 
+def drawn(runs: list[Curve], longest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return times (T,) up to the end of the shortest run, and the errors of all, (runs, T)."""
+    ends = min(longest, min(run[-1][0] for run in runs))
+    grid = np.geomspace(0.02, longest, 300)
+    seconds = np.append(grid[grid < ends], ends)
+    errors = np.array([[at(run, t) for t in seconds] for run in runs])
+    known = np.isfinite(errors).all(axis=0)
+    return seconds[known], errors[:, known]
+
+
 def draw(curves: dict[str, list[Curve]], half: float, unit: str) -> Figure:
     figure = Figure(figsize=(8, 5), layout="constrained", dpi=100)
     axes = figure.add_subplot()
-    grid = np.geomspace(0.02, 2 * half, 300)
     for color, (name, runs) in enumerate(curves.items()):
-        errors = np.array([[at(run, t) for t in grid] for run in runs])
-        errors[~np.isfinite(errors)] = np.nan
-        ends = min(run[-1][0] for run in runs)
-        known = np.isfinite(errors).all(axis=0) & (grid <= ends)
-        middle = np.median(errors[:, known], axis=0)
-        axes.plot(grid[known], middle, color=f"C{color}", label=name)
-        axes.fill_between(
-            grid[known], errors[:, known].min(0), errors[:, known].max(0), color=f"C{color}",
-            alpha=0.15, linewidth=0,
-        )  # fmt: skip
+        seconds, errors = drawn(runs, 2 * half)
+        label = f"{name}, {len(runs)} seed{'s' * (len(runs) > 1)}"
+        axes.plot(seconds, np.median(errors, axis=0), color=f"C{color}", label=label)
+        if len(runs) > 1:
+            axes.fill_between(
+                seconds, errors.min(0), errors.max(0), color=f"C{color}", alpha=0.15, linewidth=0
+            )
     axes.axvline(half, color="0.5", linewidth=1)
     axes.axhline(TARGET, color="0.5", linewidth=1)
     axes.annotate(
@@ -133,7 +139,7 @@ def draw(curves: dict[str, list[Curve]], half: float, unit: str) -> Figure:
         textcoords="offset points", rotation=90, va="top", ha="right", color="0.4",
     )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel=f"seconds ({unit})", ylabel="mean squared error")
-    axes.set_title("The tutorial's 2-80-1 network: median and range over seeds")
+    axes.set_title("The tutorial's 2-80-1 network: median over seeds, shaded their range")
     axes.legend(loc="lower left")
     axes.grid(alpha=0.3)
     return figure

@@ -246,13 +246,21 @@ def test_groups_that_come_later_are_looked_at_too(group, sentence):
     assert len(solver.param_groups) == 1
 
 
-def test_a_group_that_comes_later_is_trained_too():
+def test_a_group_that_comes_later_is_trained_too_and_its_state_goes_on():
     module, X, y = problem()
-    solver = LevenbergMarquardt(module[0].parameters())
-    solver.add_param_group({"params": module[2].parameters(), "weight_decay": 0.1})
     before = [p.detach().clone() for p in module.parameters()]
-    step(solver, module, X, y)
+
+    def of_two_groups():
+        solver = LevenbergMarquardt(module[0].parameters())
+        solver.add_param_group({"params": module[2].parameters(), "weight_decay": 0.1})
+        return solver
+
+    first, second = of_two_groups(), of_two_groups()
+    step(first, module, X, y)
     assert all(not torch.equal(p, q) for p, q in zip(module.parameters(), before, strict=True))
+    second.load_state_dict(first.state_dict())
+    assert second.mu == first.mu
+    assert [group["weight_decay"] for group in second.param_groups] == [0.0, 0.1]
 
 
 @pytest.mark.parametrize("engine", ["torch", "native"])

@@ -113,8 +113,8 @@ def check_state(solver: torch.optim.Optimizer, state_dict: Any) -> None:
     groups = state_dict.get("param_groups") if isinstance(state_dict, dict) else None
     if not isinstance(groups, list) or not isinstance(state_dict.get("state"), dict):
         raise ValueError(f"This {type(state_dict).__name__} is no optimizer's state. {remedy}")
-    knobs = set(solver.param_groups[0]) - {"params"}
-    missing = sorted(knobs - set.intersection(*map(set, groups)) if groups else knobs)
+    pairs = zip(solver.param_groups, [*groups, *[{}] * len(solver.param_groups)], strict=False)
+    missing = sorted({name for own, given in pairs for name in own if name not in given})
     if missing:
         raise ValueError(
             f"The state has no {', '.join(missing)}: it is of another solver. {remedy}"
