@@ -2,7 +2,8 @@
 
 The tutorial's 2-80-1 network on its 2,500 rows, whole, from PyTorch's own initial weights of each
 seed, on one thread (or --threads of everybody). Written: solvers.md, with the mean squared error
-that each has reached after a half of the time of the tutorial's own loop, and solvers.png.
+that each has reached after a half of the time of the tutorial's own loop, and solvers.png;
+with --threads 2 solvers_2_threads.md and its picture beside them.
 scikit-learn's network has no tanh at its output, and is fitted anew for each number of iterations,
 for its fit cannot be watched.
 ``--clock cpu`` counts processor time, for machines that do other work meanwhile.
@@ -22,6 +23,7 @@ import torch
 from matplotlib.figure import Figure
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor as SklearnRegressor
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -147,6 +149,7 @@ def draw(curves: dict[str, list[Curve]], half: float, unit: str) -> Figure:
 
 def write(curves: dict[str, list[Curve]], half: float, arguments: argparse.Namespace) -> None:
     unit = {"wall": "wall time", "cpu": "processor time"}[arguments.clock]
+    stem = "solvers" if arguments.threads == 1 else f"solvers_{arguments.threads}_threads"
     lines = [
         "# Error against time",
         "",
@@ -167,14 +170,14 @@ def write(curves: dict[str, list[Curve]], half: float, arguments: argparse.Names
         )
     lines += [
         "",
-        f"![Error against {unit}](solvers.png)",
+        f"![Error against {unit}]({stem}.png)",
         "",
         f"{processor()}, threads: {arguments.threads}, {unit}; linnet {linnet.__version__}, torch "
         f"{torch.__version__}; `python -m benchmarks.solvers {' '.join(sys.argv[1:])}`.",
     ]
     text = "\n".join(lines) + "\n"
-    (arguments.output / "solvers.md").write_text(text, encoding="utf-8")
-    draw(curves, half, unit).savefig(arguments.output / "solvers.png")
+    (arguments.output / f"{stem}.md").write_text(text, encoding="utf-8")
+    draw(curves, half, unit).savefig(arguments.output / f"{stem}.png")
 
 
 def main() -> None:
@@ -191,7 +194,8 @@ def main() -> None:
     half = np.inf
     for name, run in SOLVERS.items():
         n_seeds = arguments.seeds if "Levenberg" in name else arguments.other_seeds
-        curves[name] = [run(seed, clock, 1.1 * half) for seed in range(n_seeds)]
+        with threadpool_limits(arguments.threads, "blas"):  # of scikit-learn
+            curves[name] = [run(seed, clock, 1.1 * half) for seed in range(n_seeds)]
         if run is by_hand:
             half = float(np.median([curve[-1][0] for curve in curves[name]])) / 2
         write(curves, half, arguments)
