@@ -319,6 +319,16 @@ def test_a_few_rows_of_wine_do_not_flatten_the_probabilities():
     assert scaled < 2 * log_loss(y[new], model.predict_proba(X[new]))
 
 
+def test_label_smoothing_is_a_fraction():
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError) as fault:
+        EnsembleClassifier(label_smoothing=1.0).fit(X, y)
+    assert str(fault.value) == (
+        "The 'label_smoothing' parameter of EnsembleClassifier must be a float in the range [0.0, "
+        "1.0). Got 1.0 instead. Write label_smoothing=0.1, for example."
+    )
+
+
 @pytest.mark.parametrize("kind", [EnsembleRegressor, EnsembleClassifier])
 def test_levenberg_marquardt_is_for_one_network(kind, table):
     X, y = table
