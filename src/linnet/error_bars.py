@@ -26,7 +26,7 @@ what the mean of the members takes away, and rows of little noise would be held 
 Intervals are conformal (Vovk et al. 2005; Lei et al. 2018, section 5.2 for the local scale; Barber
 et al. 2021 and Kim et al. 2020 for the errors of those members that were not trained on a row):
 quantiles of the scores ``e_k / sqrt(c_k v)``, one for each row, times sigma. Between two scores
-they are interpolated (Beran and Hall 1993), or N = 58 would promise 90 % and hold 93 %. Both the
+they are interpolated (Beran and Hall 1993), or 90 % intervals of 58 rows would hold 93 %. Both the
 members and the networks of the variance are stopped by rows held out, so that the error of each row
 is taken at the epoch that the others choose (`linnet.left_out`).
 """
