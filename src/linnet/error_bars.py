@@ -416,14 +416,15 @@ def _learn_variance(
         n_rows, batch_size = int(rows.sum()), int(min(256, max(32, rows.sum() // 20)))
         epochs = int(min(_MOST_EPOCHS, max(5, _ROWS_SEEN // n_rows)))
         n_steps = epochs * -(-n_rows // batch_size)
-        weight = None if held_out.weight is None else held_out.weight[others]
+        weights = held_out.weight
+        weight = None if weights is None else weights[others]
         left_out = LeftOut.of(gaussian, errors[others], weight, 2 * n_outputs)
         state = TrainingState(left_out=left_out)
         train(
             network,
             inputs[rows],
             errors[rows],
-            sample_weight=None if weight is None else held_out.weight[rows],
+            sample_weight=None if weights is None else weights[rows],
             X_val=inputs[others],
             y_val=errors[others],
             sample_weight_val=weight,
