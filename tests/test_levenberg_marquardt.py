@@ -156,6 +156,26 @@ def test_a_step_is_that_of_the_formula_and_mu_moves_as_trainlms():
     assert solver.mu == pytest.approx(mu * 0.1)
 
 
+def test_mu_is_not_lowered_after_a_step_that_was_refused_first():
+    module, (X, y) = network(3, 8, 1), rows()
+    w, n, mu = vector(module), len(X), 1e-9
+    problem = ModuleResiduals(module, list(module.parameters()), X, y)
+    squares, JJ, Jr = problem.normal_equations(w)
+    n_refused, tried = 0, mu
+    while problem.sum_of_squares(w - np.linalg.solve(JJ / n + tried * np.eye(len(w)), Jr / n)) > (
+        squares
+    ):
+        n_refused += 1
+        tried *= 2.0**n_refused
+    solver = LevenbergMarquardt(module.parameters(), mu, geodesic=False)
+    solver.step(module, X, y)
+    assert n_refused >= 2
+    assert tried <= solver.mu < 2 * tried
+    before = solver.mu
+    solver.step(module, X, y)  # not refused
+    assert solver.mu < before
+
+
 def test_no_step_raises_the_penalised_loss():
     module, (X, y) = network(3, 8, 1), rows()
     solver = LevenbergMarquardt(module.parameters(), weight_decay=0.01)

@@ -68,7 +68,6 @@ class Loop:
     _history: History = field(init=False)
     _start: Weights = field(init=False)
     _live: Weights | None = field(init=False)
-    _order: torch.Tensor | None = field(init=False)
 
     def run(self, epochs: int, ended: Outcome | None) -> None:
         """Train; `ended` says why no epoch is left, where an earlier call has come to its end."""
@@ -81,8 +80,6 @@ class Loop:
         # Natively nothing but the engine touches the weights: one look shows them all the time.
         is_native = isinstance(self.worker, NativeEngine) and self.on_epoch is None
         self._live = module.state_dict() if is_native else None
-        n_rows = len(self.worker.rows)
-        self._order = torch.empty(n_rows, dtype=torch.int64) if self.shuffle else None  # made once
         history.outcome, n_before = None, history.n_epochs
         try:
             outcome = self._train(epochs)
@@ -123,10 +120,10 @@ class Loop:
         worker, state, history = self.worker, self.state, self._history
         generator, validation = state.generator, self.validation
         started = time.perf_counter()
-        if self._order is not None:
-            torch.randperm(len(self._order), generator=generator, out=self._order)
+        order = torch.randperm(len(worker.rows), generator=generator) if self.shuffle else None
         seed = int(torch.randint(2**62, (), generator=generator))
-        result = worker.epoch(self._order, seed, self.deadline)
+        result = worker.epoch(order, seed, self.deadline)
+        del order  # eight bytes a row, which the validation rows may need
         loss = worker.evaluate(validation) if validation is not None else math.nan
         if state.left_out is not None and isinstance(validation, Rows):
             state.left_out.see(worker.module, validation.X)

@@ -108,17 +108,28 @@ def run() -> None:
         sys.stdout.reconfigure(errors="replace")
     try:
         with quick_presses_are_one():
-            app()
-    except BrokenPipeError:
-        # The reader of a pipe has gone; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            try:
+                app()
+            finally:
+                sys.stdout.flush()  # what a pipe or a disk does not take is to be known here
+    except BrokenPipeError:  # the reader has gone
+        _drop_output()
         sys.exit(1)
     except (ValueError, TypeError, OSError, MemoryError, RuntimeError) as fault:
         sentence = _sentence(fault)
         if sentence is None or os.environ.get("LINNET_TRACEBACK"):
             raise
         say(f"linnet: {in_shell_words(sentence)}", style="bold red")
+        _drop_output()
         sys.exit(1)
+
+
+def _drop_output() -> None:
+    """Let go of output that cannot be written: Python would try again at its end, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sentence(fault: Exception) -> str | None:

@@ -103,9 +103,9 @@ def run(job: Job) -> Result:
             scores, estimator, X, y, (rows, held_out), with_boosting=not interrupted
         )
     # The fit counts its own rows; the model keeps the numbers of the file's rows.
-    split = estimator.history_.split or {"train": np.arange(len(rows)).tolist()}
-    split = {part: kept[rows[numbers]].tolist() for part, numbers in split.items()}
-    estimator.history_.split = {**split, "test": kept[held_out].tolist()}
+    split = estimator.history_.split or {"train": np.arange(len(rows))}
+    split = {part: kept[rows[numbers]] for part, numbers in split.items()}
+    estimator.history_.split = {**split, "test": kept[held_out]}
     card = {
         "target": job.target,
         "task": task,

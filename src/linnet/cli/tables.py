@@ -171,8 +171,8 @@ def chosen_rows(rows: str | None, path: Path, table: pa.Table, estimator: Any) -
     known = estimator.card_.get("table")
     known = known if isinstance(known, dict) else {}
     held_out = estimator.history_.split.get("test")
-    is_same = bool(held_out) and known.get("sha256") == digest(path)
-    is_same = is_same and table.num_rows == known.get("n_rows") > max(held_out)
+    is_same = held_out is not None and len(held_out) > 0 and known.get("sha256") == digest(path)
+    is_same = is_same and table.num_rows == known.get("n_rows") > held_out.max()
     if rows == "test" and not is_same:
         raise ValueError(
             f"{path} is not the table that the model was fitted on, or no rows were held out then: "
@@ -180,7 +180,7 @@ def chosen_rows(rows: str | None, path: Path, table: pa.Table, estimator: Any) -
         )
     if is_same and rows != "all":
         say(f"This is the table of the fit: taking the {len(held_out):,} rows held out then.")
-        return np.array(held_out)
+        return held_out
     if is_same:
         say("This is the table of the fit: most of these rows were trained on.", style="yellow")
     return None

@@ -48,7 +48,8 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
         0 by all members. NaN for rows that no member holds out: with fewer than four members, with
         splits in `cv` that miss them, or after Ctrl-C. A model file does not keep them.
     loss_curve_, validation_loss_curve_ : list of float
-        Mean log loss of each epoch, in nats; of smoothed labels, so that it is never 0.
+        Mean log loss of each epoch, in nats, of smoothed labels, so that it is never 0: the mean
+        over members, those that have stopped or diverged by their best epoch.
     n_iter_, n_outputs_
         Most epochs of a member; outputs of the networks.
     columns_ : linnet.table.Columns
@@ -182,7 +183,7 @@ def _towards_one(temperature: float, rows: np.ndarray, weight: np.ndarray | None
     return float(temperature ** (n_rows / (n_rows + _ROWS_OF_PRIOR)))
 
 
-_ROWS_OF_PRIOR = 30
+_ROWS_OF_PRIOR = 100
 _RANGE = (0.1, 20.0)
 _MOST_FROM_A_SECOND = 0.2
 

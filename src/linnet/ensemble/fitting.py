@@ -346,7 +346,8 @@ def check_solver(solver: Any) -> None:
 def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
     """Return one history of all members: the means of their curves.
 
-    A member that has stopped counts with its best epoch, whose weights it keeps.
+    A member that has stopped, or whose value is not finite, counts with its best epoch, whose
+    weights it keeps; one that has no finite value there either does not count.
     """
     first, n_inputs, n_members = trained[0].history, plan.X.shape[1], len(plan.seeds)
     n_epochs = max(member.history.n_epochs for member in trained)
@@ -368,21 +369,27 @@ def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
             f"{_left_of(trained, n_members)}"
         ],
     )
-    curves = {}
-    for name in joined.curves:
-        columns = []
-        for member in trained:
-            curve, best = member.history.curves[name], member.history.best_epoch
-            end = 0.0 if name == "seconds" else curve[best or 0]
-            columns.append(curve + [end] * (n_epochs - len(curve)))
-        curves[name] = np.mean(columns, axis=0).tolist()
-    joined.curves = curves
+    joined.curves = {name: mean_curve(trained, name, n_epochs) for name in joined.curves}
     outcomes = [member.history.outcome for member in trained]
     # Of outcomes that are as frequent, a loss that broke is the one to know of.
     joined.outcome = max(outcomes, key=lambda o: (outcomes.count(o), o is Outcome.NOT_FINITE))
     if Outcome.INTERRUPTED in outcomes:
         joined.outcome = Outcome.INTERRUPTED
     return joined
+
+
+def mean_curve(trained: list[Member], name: str, n_epochs: int) -> list[float]:
+    """Return the mean of the members' curves of a name, epoch by epoch; NaN where none counts."""
+    values = np.empty((len(trained), n_epochs))
+    for row, member in zip(values, trained, strict=True):
+        curve, best = np.array(member.history.curves[name]), member.history.best_epoch
+        kept = 0.0 if name == "seconds" else curve[best or 0]
+        row[:] = kept
+        row[: len(curve)] = np.where(np.isfinite(curve), curve, kept)
+    counts = np.isfinite(values)
+    n_counted = counts.sum(axis=0)
+    means = np.where(counts, values, 0.0).sum(axis=0) / np.maximum(n_counted, 1)
+    return np.where(n_counted > 0, means, np.nan).tolist()
 
 
 def _left_of(trained: list[Member], n_members: int) -> str:

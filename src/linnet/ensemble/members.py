@@ -176,7 +176,7 @@ class Plan:
         weight = None if self.weight is None else self.weight[held_out]
         member = Member(module, History(), held_out, np.empty((0, self.n_outputs)))
         how = {**self.options, **how}
-        state.left_out = LeftOut.of(len(held_out), self.n_outputs)
+        state.left_out = LeftOut.of(loss, y[held_out], weight, self.n_outputs)
         try:
             train(
                 module,
@@ -205,7 +205,7 @@ class Plan:
         member.history.seed = self.seeds[number]
         outputs = predict(module, torch.from_numpy(X_held_out)).double()
         if state.left_out is not None:
-            outputs = state.left_out.chosen(loss, y[held_out], weight, outputs)
+            outputs = state.left_out.chosen(outputs)
         member.outputs = outputs.numpy()
         return member
 

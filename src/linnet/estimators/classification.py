@@ -39,7 +39,13 @@ class Classification(ClassifierMixin, NetworkEstimator):
         return ClassTarget.fit(y, weight, self._classes_to_come if partial else None)
 
     def _targets(
-        self, target: ClassTarget, y: np.ndarray, name: str, loss: losses.Loss
+        self,
+        target: ClassTarget,
+        y: np.ndarray,
+        name: str,
+        loss: losses.Loss,
+        *,
+        overwrite: bool = False,
     ) -> np.ndarray:
         encoded = target.encode(y, name)
         one_output = target.n_outputs == 1 and loss.compares == "anything"

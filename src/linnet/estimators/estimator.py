@@ -86,9 +86,11 @@ class NetworkEstimator(Fitted, BaseEstimator):
         """Return the rows' weights, times those of their classes."""
         return weight
 
-    def _targets(self, target: Any, y: np.ndarray, name: str, loss: losses.Loss) -> np.ndarray:
-        """Return y as the loss compares it."""
-        return target.encode(y, name)
+    def _targets(
+        self, target: Any, y: np.ndarray, name: str, loss: losses.Loss, *, overwrite: bool = False
+    ) -> np.ndarray:
+        """Return y as the loss compares it, in y's own memory if it may be written over."""
+        return target.encode(y, name, overwrite=overwrite)
 
     # The fit --------------------------------------------------------------------------------
 

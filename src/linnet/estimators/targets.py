@@ -182,15 +182,16 @@ class RegressionTarget:
     def n_outputs(self) -> int:
         return len(self.mean)
 
-    def encode(self, y: np.ndarray, name: str = "y") -> np.ndarray:
-        """Return y as float64 of shape (N, K), standardised."""
+    def encode(self, y: np.ndarray, name: str = "y", *, overwrite: bool = False) -> np.ndarray:
+        """Return y as float64 of shape (N, K), standardised; `overwrite`: in y's own memory."""
         columns = y.reshape(len(y), -1)
         if columns.shape[1] != self.n_outputs:
             raise ValueError(
                 f"{name} has {columns.shape[1]} outputs; this model was fitted on "
                 f"{self.n_outputs}. Give as many."
             )
-        return standardized(columns, self.mean, self.scale)
+        out = columns if overwrite else None
+        return standardized(columns, self.mean, self.scale, out)
 
     def decode(self, predictions: np.ndarray) -> np.ndarray:
         """Return a network's predictions (N, K) in the units of y, in the shape that y had."""
