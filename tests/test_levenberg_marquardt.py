@@ -89,6 +89,18 @@ def test_the_jacobian_of_prelu_is_that_of_autograd(n_slopes):
     np.testing.assert_allclose(found, np.stack(expected), atol=1e-14)
 
 
+@pytest.mark.parametrize("of", ["weight_norm", "orthogonal"])
+def test_torch_does_not_warn_of_steps_that_it_takes_row_by_row(of):
+    layer = getattr(nn.utils.parametrizations, of)(nn.Linear(3, 2))
+    module, (X, y) = nn.Sequential(layer, nn.Tanh(), nn.Linear(2, 1)), rows()
+    history = linnet.train(
+        module, X, y, optimizer=LevenbergMarquardt(module.parameters()), epochs=2
+    )
+    assert history.n_epochs == 2  # and no warning, which would be an error here
+    with pytest.warns(UserWarning, match="batching rule"):  # torch is left as it was
+        torch.func.vmap(torch.Tensor.tril_)(torch.ones(2, 3, 3))
+
+
 def test_the_jacobian_is_that_of_finite_differences():
     module, (X, y) = network(3, 4, 2), rows(K=2)
     weight = torch.linspace(0.1, 2, len(X))
