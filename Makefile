@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 TORCH ?= 2.13.0
-PYTEST_ARGS ?= -n 2
+# A process takes tests of one file while it can, which share what is fitted for them.
+PYTEST_ARGS ?= -n 2 --dist worksteal
 BENCH_ARGS ?=
 
 BIN := .venv/bin

@@ -6,10 +6,10 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 from typing import Any
+
+import warm_python
 
 _SERVER = """
 import json, os, sys, traceback
@@ -40,12 +40,7 @@ class ForkServer:
     """
 
     def __init__(self, program: str):
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(program) + _SERVER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._process = warm_python.Process(textwrap.dedent(program) + _SERVER)
         self._child = 0
 
     def start(self, *arguments: Any) -> None:
@@ -72,6 +67,4 @@ class ForkServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
-        self._process.stdout.close()
+        self._process.communicate(timeout=60)

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import warnings
@@ -21,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import warm_python
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
@@ -174,21 +173,28 @@ def made_with() -> dict[str, str]:
     return {"compiler": _native.compiled_with(), "torch": torch.__version__.split("+")[0]}
 
 
+def tell() -> None:
+    """Print the kernels in use and what they give, as JSON."""
+    from linnet._native import kernels_in_use
+
+    kernels = kernels_in_use()
+    print(json.dumps({"kernels": kernels, "losses": comparable(), "digests": digests()}))
+
+
 def run(level: str) -> dict[str, Any]:
-    """Return what this file prints where an instruction set is forced.
+    """Return what `tell` prints where an instruction set is forced.
 
     Raises
     ------
     subprocess.CalledProcessError
         If it cannot be.
     """
-    found = subprocess.run(
-        [sys.executable, __file__],
-        env={**os.environ, "LINNET_INSTRUCTION_SET": level},
-        capture_output=True,
-        text=True,
-        check=True,
+    found = warm_python.run(
+        "import sys; sys.path.insert(0, sys.argv[1]); import golden; golden.tell()",
+        GOLDEN.parent,
+        LINNET_INSTRUCTION_SET=level,
     )
+    found.check_returncode()
     return json.loads(found.stdout)
 
 
@@ -209,7 +215,4 @@ if __name__ == "__main__":
     if "--record" in sys.argv:
         record()
     else:
-        from linnet._native import kernels_in_use
-
-        kernels = kernels_in_use()
-        print(json.dumps({"kernels": kernels, "losses": comparable(), "digests": digests()}))
+        tell()

@@ -4,13 +4,12 @@ import copy
 import hashlib
 import inspect
 import os
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 import torch
+import warm_python
 from torch import nn
 from torch.optim import lr_scheduler
 
@@ -287,9 +286,7 @@ def test_what_a_living_process_writes_is_left_and_what_a_dead_one_wrote_is_remov
         "with whole_file(pathlib.Path(sys.argv[1])) as part:\n"
         "    part.write_text('x'); print(part, flush=True); sys.stdin.read()"
     )
-    command = [sys.executable, "-c", program, str(path)]
-    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as other:
-        assert other.stdout is not None
+    with warm_python.Process(program, path) as other:
         other.stdout.readline()
         (part,) = tmp_path.glob(".*.part")
         whole_file.remove_parts(path)

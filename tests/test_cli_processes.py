@@ -11,11 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
+import warm_python
 from shell import QUICK, concrete, linnet
 
 from linnet import load
 
-LINNET = [sys.executable, "-c", "from linnet.cli import main; main()"]
+SHELL = "from linnet.cli import main; main()"
+LINNET = [sys.executable, "-c", SHELL]
 ENDLESS = ("--epochs", "1000000", "--hidden", "8")
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and limits of POSIX systems")
@@ -28,13 +30,11 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def start(*arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [*LINNET, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def start(*arguments: str) -> warm_python.Process:
+    return warm_python.Process(SHELL, *arguments)
 
 
-def talk_until(process: subprocess.Popen, words: str) -> str:
+def talk_until(process: warm_python.Process, words: str) -> str:
     """Return the talk up to the line with the words."""
     told = ""
     while words not in told:
@@ -44,15 +44,17 @@ def talk_until(process: subprocess.Popen, words: str) -> str:
     return told
 
 
-def end(process: subprocess.Popen, told: str = "") -> tuple[int, str, str]:
+def end(process: warm_python.Process, told: str = "") -> tuple[int, str, str]:
     out, err = process.communicate(timeout=60)
     return process.returncode, out, told + err
 
 
 def test_data_goes_to_stdout_and_talk_with_the_progress_bar_to_stderr():
     options = ("--epochs", "3", "--hidden", "8")
-    code, out, err = end(start("fit", "concrete.csv", "-t", "strength_mpa", *options))
-    assert code == 0
+    command = [*LINNET, "fit", "concrete.csv", "-t", "strength_mpa", *options]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    out, err = ended.stdout, ended.stderr
+    assert ended.returncode == 0
     assert out.startswith("12 test rows\n") and "HistGradientBoosting" in out
     assert err.startswith("Read concrete.csv") and "HistGradientBoosting" not in err
     assert "epoch 3/3" in err and "epoch 3/3" not in out
@@ -121,17 +123,15 @@ def test_ctrl_c_in_the_demo_keeps_what_was_learnt(folder):
 
 def test_a_reader_that_leaves_early_is_no_fault():
     assert linnet("fit", "concrete.csv", "-t", "strength_mpa", *QUICK).code == 0
-    line = f"\"{LINNET[0]}\" -c '{LINNET[2]}' show concrete.linnet --json | head -1"
-    ended = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
-    assert (ended.stdout, ended.stderr) == ("{\n", "")
+    with start("show", "concrete.linnet", "--json") as process:
+        process.stdout.close()
+        assert (process.wait(), process.stderr.read()) == (1, "")
 
 
 def limited(*arguments: str, kilobytes: int) -> subprocess.CompletedProcess:
     """Run where no file may grow larger: what a full disk is like."""
-    words = " ".join(f"'{word}'" for word in (*LINNET, *arguments))
-    return subprocess.run(
-        ["bash", "-c", f"ulimit -f {kilobytes}; {words}"], capture_output=True, text=True
-    )
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, 2 * [{}]); {}"
+    return warm_python.run(limit.format(1024 * kilobytes, SHELL), *arguments)
 
 
 def test_a_disk_that_is_full_leaves_no_half_file_and_keeps_the_old(folder):
@@ -156,9 +156,8 @@ def test_a_disk_that_is_full_leaves_no_half_file_and_keeps_the_old(folder):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_standard_output_that_is_full_is_told():
     assert linnet("fit", "concrete.csv", "-t", "strength_mpa", *QUICK).code == 0
-    with open("/dev/full", "w") as full:
-        command = [*LINNET, "predict", "concrete.linnet", "concrete.csv"]
-        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    full = "import os; os.dup2(os.open('/dev/full', os.O_WRONLY), 1); "
+    ended = warm_python.run(full + SHELL, "predict", "concrete.linnet", "concrete.csv")
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[1:] == ["linnet: No space left on device."]
 
@@ -166,14 +165,8 @@ def test_standard_output_that_is_full_is_told():
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_the_progress_bar_cuts_nothing_off(width):
     options = ("--epochs", "3", "--hidden", "8")
-    environment = {**os.environ, "COLUMNS": str(width)}
-    ran = subprocess.run(
-        [*LINNET, "fit", "concrete.csv", "-t", "strength_mpa", *options],
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=60,
-    )
+    fit = ("fit", "concrete.csv", "-t", "strength_mpa", *options)
+    ran = warm_python.run(SHELL, *fit, COLUMNS=str(width))
     bar = next(line for line in ran.stderr.splitlines() if "epoch 3/3" in line)
     assert "…" not in bar and "loss " in bar and "0:00:00" in bar
     assert ("validation" in bar, "rows/s" in bar) == (width >= 60, width >= 76)
@@ -181,12 +174,19 @@ def test_the_progress_bar_cuts_nothing_off(width):
 
 def test_streams_that_are_closed_are_no_fault(folder):
     fit = f"fit concrete.csv -t strength_mpa {' '.join(QUICK)}"
-    for arguments in (fit, "predict concrete.linnet concrete.csv", "show concrete.linnet"):
-        line = f'"$0" -c "$1" {arguments} <&- >&-'
-        ran = subprocess.run(
-            ["sh", "-c", line, *LINNET[::2]], stderr=subprocess.PIPE, text=True, timeout=60
-        )
-        assert ran.returncode == 0 and "Traceback" not in ran.stderr, ran.stderr
+    script = f"""
+import sys
+from linnet.cli import main
+for arguments in ("{fit}", "predict concrete.linnet concrete.csv", "show concrete.linnet"):
+    sys.argv[1:] = arguments.split()
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code
+"""
+    line = ["sh", "-c", 'exec "$0" -c "$1" <&- >&-', sys.executable, script]
+    ran = subprocess.run(line, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert ran.returncode == 0 and "Traceback" not in ran.stderr, ran.stderr
     assert linnet("show", "concrete.linnet").code == 0
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+import warm_python
 from shell import QUICK, birds, linnet
 
 import linnet as package
@@ -142,7 +140,7 @@ def test_info_without_the_native_module_says_how_to_get_it():
         "import sys; sys.modules['linnet._native'] = None; sys.argv = ['linnet', 'info']\n"
         "from linnet.cli import main; main()"
     )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    ended = warm_python.run(script)
     assert ended.returncode == 0, ended.stderr
     assert "engine native      missing" in ended.stdout
     assert "The native module is missing" in ended.stdout.splitlines()[-1]

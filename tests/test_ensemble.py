@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 import signal
 import threading
@@ -22,7 +23,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import linnet
 from linnet import EnsembleClassifier, EnsembleRegressor
 from linnet.ensemble.classification import _best_temperature, _temperature, _towards_one
+from linnet.ensemble.fitting import mean_curve
 from linnet.ensemble.folds import windows
+from linnet.ensemble.members import Member
 from linnet.ensemble.settings import Settings, choose
 from linnet.error_bars import ErrorBars
 from linnet.network import Ensemble, mlp
@@ -67,9 +70,8 @@ def test_scikit_learns_checks_pass(estimator, check):
 
 
 def test_an_ensemble_is_searched_like_any_other(table):
-    search = GridSearchCV(
-        EnsembleRegressor(2, **SMALL), {"hidden_layer_sizes": [(2,), (16,)]}, cv=2, n_jobs=2
-    )
+    grid = {"hidden_layer_sizes": [(2,), (16,)]}
+    search = GridSearchCV(EnsembleRegressor(2, **SMALL), grid, cv=2)
     assert search.fit(*table).best_params_ == {"hidden_layer_sizes": (16,)}
 
 
@@ -302,10 +304,10 @@ def test_few_rows_that_two_hold_out_do_not_make_probabilities_too_sure():
 
 
 def test_few_rows_move_the_temperature_little_from_one():
-    twice = np.tile(np.arange(30), 2)
+    twice = np.tile(np.arange(100), 2)
     assert _towards_one(16.0, twice, None) == pytest.approx(4.0)
-    assert _towards_one(16.0, twice, np.repeat([2.0, 0.0], 15)) == pytest.approx(16 ** (15 / 45))
-    assert _towards_one(3.0, np.arange(4000), None) == pytest.approx(3.0, rel=0.01)
+    assert _towards_one(16.0, twice, np.repeat([2.0, 0.0], 50)) == pytest.approx(16 ** (50 / 150))
+    assert _towards_one(3.0, np.arange(20_000), None) == pytest.approx(3.0, rel=0.01)
 
 
 def test_a_few_rows_of_wine_do_not_flatten_the_probabilities():
@@ -317,6 +319,16 @@ def test_a_few_rows_of_wine_do_not_flatten_the_probabilities():
     scaled = log_loss(y[new], model.predict_proba(X[new]))
     model.module_.temperature.fill_(1.0)
     assert scaled < 2 * log_loss(y[new], model.predict_proba(X[new]))
+
+
+def test_label_smoothing_is_a_fraction():
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError) as fault:
+        EnsembleClassifier(label_smoothing=1.0).fit(X, y)
+    assert str(fault.value) == (
+        "The 'label_smoothing' parameter of EnsembleClassifier must be a float in the range [0.0, "
+        "1.0). Got 1.0 instead. Write label_smoothing=0.1, for example."
+    )
 
 
 @pytest.mark.parametrize("kind", [EnsembleRegressor, EnsembleClassifier])
@@ -463,6 +475,42 @@ def test_members_that_diverge_are_told_of_once(table, n_threads):
     ]
     assert told[0].filename == __file__
     assert model.history_.outcome is linnet.Outcome.NOT_FINITE
+
+
+def test_members_that_diverge_leave_the_joined_curve_finite(table):
+    model = EnsembleRegressor(
+        4, hidden_layer_sizes=(16,), activation="relu", solver="sgd", learning_rate_init=0.4,
+        max_iter=8, n_frequencies=0, random_state=0, n_threads=1,
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    with pytest.warns(ConvergenceWarning, match="In 2 of 4 members"):
+        model.fit(X, X[:, 0] * X[:, 1])
+    for name in ("train_loss", "validation_loss", "gradient_norm"):
+        of_epochs = []
+        for epoch in range(8):
+            values = []
+            for history in model.histories_:
+                curve = getattr(history, name)
+                is_there = epoch < len(curve) and math.isfinite(curve[epoch])
+                values.append(curve[epoch if is_there else history.best_epoch])
+            of_epochs.append(sum(values) / 4)
+        joined = getattr(model.history_, name)
+        assert np.isfinite(joined).all()
+        np.testing.assert_allclose(joined, of_epochs, rtol=1e-12)
+
+
+def test_a_member_without_a_finite_value_does_not_count_in_the_joined_curve():
+    def member(train_loss, validation_loss):
+        history = linnet.History(has_validation=True)
+        for train, validation in zip(train_loss, validation_loss, strict=True):
+            history.add_epoch(train_loss=train, validation_loss=validation)
+        return Member(torch.nn.Identity(), history, np.empty(0), np.empty(0))
+
+    broken = member([math.inf, math.nan], [2.0, math.nan])
+    assert mean_curve([broken, member([4.0, 2.0, 1.0], [3.0] * 3)], "train_loss", 3) == [4, 2, 1]
+    assert mean_curve([broken, member([4.0], [3.0])], "validation_loss", 2) == [2.5, 2.5]
+    assert np.isnan(mean_curve([broken], "train_loss", 2)).all()
 
 
 def test_max_time_is_shared_by_all_members(table):

@@ -17,7 +17,6 @@ import sklearn
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -123,14 +122,6 @@ def test_an_estimator_works_behind_a_scaler_in_a_pipeline(model, y):
     pipeline = make_pipeline(StandardScaler(), clone(model)).fit(X, y)
     assert pipeline.predict(X).shape == (60,)
     assert np.isfinite(pipeline.score(X, y))
-
-
-@names(the_four()[:2])
-def test_grid_search_and_cross_validation_run_in_two_processes(model, y):
-    search = GridSearchCV(model, {"learning_rate_init": [1e-5, 0.05]}, cv=2, n_jobs=2).fit(X, y)
-    assert search.best_params_ == {"learning_rate_init": 0.05}
-    alone = cross_val_score(model, X, y, cv=2)
-    assert np.array_equal(cross_val_score(model, X, y, cv=2, n_jobs=2), alone)
 
 
 @names(the_four())

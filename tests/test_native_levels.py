@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import warm_python
 from golden import CASES, GOLDEN, levels, made_with, run
 
 from linnet.native import instruction_sets
@@ -27,14 +26,7 @@ linnet.train(torch.nn.Sequential(torch.nn.Linear(1, 1)), X, X, epochs=1, engine=
 
 
 def python(code: str, level: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env={**os.environ, "LINNET_INSTRUCTION_SET": level},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return warm_python.run(code, *arguments, LINNET_INSTRUCTION_SET=level)
 
 
 @functools.cache

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import textwrap
 import threading
 
 import numpy as np
 import pytest
 import torch
+import warm_python
 from torch import nn
 
 import linnet
@@ -111,9 +111,7 @@ print(os.waitpid(child, 0)[1])
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="there is no fork here")
 def test_a_forked_process_trains_and_predicts_on_one_thread():
-    run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(FORKED)], capture_output=True, text=True, timeout=120
-    )
+    run = warm_python.run(FORKED)
     assert run.stdout.splitlines() == [
         "['n_threads=2 is taken as 1, in a process that was forked.']",
         "2",

@@ -20,7 +20,9 @@ class Outcome(Enum):
     value : str
         The code that files keep, such as "time_up".
     sentence : str
-        What happened and, where something is amiss, the likely cause.
+        What happened and, where something is amiss, the likely cause. How many epochs are long
+        enough to wait for a better loss is `patience` of `train`, ``n_iter_no_change`` of an
+        estimator.
 
     Examples
     --------
@@ -32,12 +34,12 @@ class Outcome(Enum):
     EPOCHS_DONE = "epochs_done", "All epochs asked for are done."
     NO_IMPROVEMENT = (
         "no_improvement",
-        "The training loss no longer improved by more than tol for `patience` epochs.",
+        "The training loss no longer improved, and training had waited long enough for it to.",
     )
     VALIDATION_LEAST = (
         "validation_least",
-        "The validation loss has passed its least value: it did not improve by more than tol "
-        "for `patience` epochs.",
+        "The validation loss has passed its least value, and training had waited long enough for "
+        "a lower one.",
     )
     SMALL_GRADIENT = criteria.SMALL_GRADIENT
     CONVERGED = criteria.CONVERGED

@@ -135,7 +135,7 @@ def _lint(
         inputs, inputs_test = (estimator.columns_.encode(X.take(r)) for r in (rows, held_out))
         numbers = np.unique(y, return_inverse=True)[1]
         told = (inputs, numbers[rows], inputs_test, numbers[held_out])
-        lines += lint.shared_rows(*told, called="test")
+        lines += lint.shared_rows(*told, called="test rows")
     return lines
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +16,14 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from linnet import user_warnings
 from linnet.checkpoint import Checkpoint, opened
 from linnet.engine.placement import threads
 from linnet.engine.prediction import predict
 from linnet.ensemble.folds import Folds, of_splits, windows
 from linnet.ensemble.members import Member, Plan, train_members
 from linnet.ensemble.settings import Settings, choose
+from linnet.estimators.absent import Absent
 from linnet.estimators.encoding import checked_outputs, encode
 from linnet.estimators.estimator import NetworkEstimator, Target
 from linnet.estimators.inputs import read_inputs
@@ -156,6 +157,11 @@ class EnsembleEstimator(NetworkEstimator):
             self._fit(X, y, sample_weight, kept)
         return self
 
+    partial_fit = Absent(
+        "its members are trained on all rows. Give fit all of them, or use MLPRegressor or "
+        "MLPClassifier, which have it."
+    )
+
     def _check_others(self, given: dict[str, Any]) -> None:
         """Raise TypeError, with what to write instead, if `fit` is given what it does not take."""
         if not given:
@@ -257,7 +263,7 @@ class EnsembleEstimator(NetworkEstimator):
         known = (prepared.weight, prepared.seed_of_errors, max_time)
         if self._calibrate(module, trained, plan, target, *known):
             history.outcome = Outcome.INTERRUPTED
-            warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=4)
+            user_warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning)
         self.columns_, self.target_, self.module_ = prepared.columns, target, module
         self.settings_, self.history_ = plan.settings, history
         self.histories_ = [member.history for member in trained]
@@ -270,7 +276,7 @@ class EnsembleEstimator(NetworkEstimator):
             self._out_of_fold = whole
 
     def _choose(self, n_rows: int, n_inputs: int, n_outputs: int) -> Settings:
-        given = {name: getattr(self, name) for name in _DECIDED}
+        given = {name: getattr(self, name) for name in self.automatic}
         if not isinstance(given["hidden_layer_sizes"], str):
             given["hidden_layer_sizes"] = tuple(self._hidden_sizes())
         return choose(n_rows, n_inputs, n_outputs, is_classes=is_classifier(self), **given)
@@ -340,7 +346,8 @@ def check_solver(solver: Any) -> None:
 def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
     """Return one history of all members: the means of their curves.
 
-    A member that has stopped counts with its best epoch, whose weights it keeps.
+    A member that has stopped, or whose value is not finite, counts with its best epoch, whose
+    weights it keeps; one that has no finite value there either does not count.
     """
     first, n_inputs, n_members = trained[0].history, plan.X.shape[1], len(plan.seeds)
     n_epochs = max(member.history.n_epochs for member in trained)
@@ -362,21 +369,27 @@ def joined_history(trained: list[Member], plan: Plan, seed: int) -> History:
             f"{_left_of(trained, n_members)}"
         ],
     )
-    curves = {}
-    for name in joined.curves:
-        columns = []
-        for member in trained:
-            curve, best = member.history.curves[name], member.history.best_epoch
-            end = 0.0 if name == "seconds" else curve[best or 0]
-            columns.append(curve + [end] * (n_epochs - len(curve)))
-        curves[name] = np.mean(columns, axis=0).tolist()
-    joined.curves = curves
+    joined.curves = {name: mean_curve(trained, name, n_epochs) for name in joined.curves}
     outcomes = [member.history.outcome for member in trained]
     # Of outcomes that are as frequent, a loss that broke is the one to know of.
     joined.outcome = max(outcomes, key=lambda o: (outcomes.count(o), o is Outcome.NOT_FINITE))
     if Outcome.INTERRUPTED in outcomes:
         joined.outcome = Outcome.INTERRUPTED
     return joined
+
+
+def mean_curve(trained: list[Member], name: str, n_epochs: int) -> list[float]:
+    """Return the mean of the members' curves of a name, epoch by epoch; NaN where none counts."""
+    values = np.empty((len(trained), n_epochs))
+    for row, member in zip(values, trained, strict=True):
+        curve, best = np.array(member.history.curves[name]), member.history.best_epoch
+        kept = 0.0 if name == "seconds" else curve[best or 0]
+        row[:] = kept
+        row[: len(curve)] = np.where(np.isfinite(curve), curve, kept)
+    counts = np.isfinite(values)
+    n_counted = counts.sum(axis=0)
+    means = np.where(counts, values, 0.0).sum(axis=0) / np.maximum(n_counted, 1)
+    return np.where(n_counted > 0, means, np.nan).tolist()
 
 
 def _left_of(trained: list[Member], n_members: int) -> str:

@@ -47,7 +47,8 @@ class EnsembleRegressor(Intervals, EnsembleEstimator, Regression):
         0 by all members. NaN for rows that no member holds out: with fewer than four members, with
         splits in `cv` that miss them, or after Ctrl-C. A model file does not keep them.
     loss_curve_, validation_loss_curve_ : list of float
-        Mean loss of each epoch, in standardised units of y.
+        Mean loss of each epoch, in standardised units of y: the mean over members, those that have
+        stopped or diverged by their best epoch.
     n_iter_, n_outputs_
         Most epochs of a member; outputs of the networks.
     columns_ : linnet.table.Columns

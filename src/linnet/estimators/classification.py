@@ -11,10 +11,13 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from linnet import losses
 from linnet.engine.placement import threads
+from linnet.estimators.absent import Absent
 from linnet.estimators.estimator import NetworkEstimator, Target
 from linnet.estimators.fitting import OneNetwork
 from linnet.estimators.scores import accuracy_scorer
 from linnet.estimators.targets import ClassTarget, check_class_target
+
+_NO_ORDER = "classes have no order. How sure a prediction is, predict_proba tells."
 
 
 class Classification(ClassifierMixin, NetworkEstimator):
@@ -119,6 +122,9 @@ class Classification(ClassifierMixin, NetworkEstimator):
                 probabilities = torch.softmax(outputs, dim=-1)
         one = probabilities.numpy()
         return np.hstack([1 - one, one]) if target.n_outputs == 1 and not target.multilabel else one
+
+    predict_interval = Absent(_NO_ORDER)
+    predict_quantiles = Absent(_NO_ORDER)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the natural logarithm of `predict_proba`.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import math
 import os
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +17,7 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from linnet import solvers
+from linnet import solvers, user_warnings
 from linnet.checkpoint import Checkpoint, opened
 from linnet.engine.prediction import predict as predict_rows
 from linnet.estimators.automatic import choose_solver
@@ -341,11 +340,10 @@ class OneNetwork(NetworkEstimator):
         if self.batch_size == "auto":
             return min(200, n_rows)
         if self.batch_size > n_rows:
-            warnings.warn(
+            user_warnings.warn(
                 f"batch_size={self.batch_size} is more than the {n_rows} training rows; it is "
                 f"taken as {n_rows}.",
                 UserWarning,
-                stacklevel=5,
             )
         return min(int(self.batch_size), n_rows)
 
@@ -395,10 +393,9 @@ class OneNetwork(NetworkEstimator):
         decays |= any(note.startswith("solver='auto': AdamW") for note in history.notes)
         has_rate = not isinstance(self._state.optimizer, solvers.TAKE_ALL_ROWS)
         if history.outcome is Outcome.EPOCHS_DONE and falling and not (unlimited or decays):
-            warnings.warn(
+            user_warnings.warn(
                 f"max_iter={self.max_iter} epochs are done and the loss is still falling: the "
                 "training has not converged. Give a larger max_iter"
                 f"{' or learning_rate_init' * has_rate}.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
