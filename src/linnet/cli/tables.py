@@ -170,8 +170,8 @@ def chosen_rows(rows: str | None, path: Path, table: pa.Table, estimator: Any) -
     """
     known = estimator.card_.get("table")
     known = known if isinstance(known, dict) else {}
-    held_out = estimator.history_.split.get("test")
-    is_same = held_out is not None and len(held_out) > 0 and known.get("sha256") == digest(path)
+    held_out = np.asarray(estimator.history_.split.get("test", []), dtype=int)
+    is_same = len(held_out) > 0 and known.get("sha256") == digest(path)
     is_same = is_same and table.num_rows == known.get("n_rows") > held_out.max()
     if rows == "test" and not is_same:
         raise ValueError(
