@@ -233,7 +233,7 @@ def test_a_line_but_for_one_row_beyond_the_screened_ones_is_not_told():
 @pytest.mark.parametrize("draw", ["normal", "standard_cauchy", "standard_exponential"])
 def test_three_rows_rule_out_no_copy_that_all_rows_tell(draw, scale, shift):
     rng = np.random.default_rng(0)
-    y = getattr(rng, draw)(700)
+    y = getattr(rng, draw)(size=700)
     noise = rng.uniform(-1, 1, len(y)) * np.median(np.abs(y - np.median(y)))
     X = scale * np.c_[y + 2e-6 * noise + shift, rng.normal(size=len(y)), y + 1e-3 * noise + shift]
     assert lint.copied_target(X, y[:, None], "abc") == [
