@@ -2,7 +2,8 @@
 
 The tutorial's 2-80-1 network on its 2,500 rows, whole, from PyTorch's own initial weights of each
 seed, on one thread (or --threads of everybody). Written: solvers.md, with the mean squared error
-that each has reached after a half of the time of the tutorial's own loop, and solvers.png.
+that each has reached after a half of the time of the tutorial's own loop, and solvers.png;
+with --threads 2 solvers_2_threads.md and its picture beside them.
 scikit-learn's network has no tanh at its output, and is fitted anew for each number of iterations,
 for its fit cannot be watched.
 ``--clock cpu`` counts processor time, for machines that do other work meanwhile.
@@ -22,6 +23,7 @@ import torch
 from matplotlib.figure import Figure
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor as SklearnRegressor
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -111,21 +113,27 @@ def first(curve: Curve, error: float) -> float:
     return next((t for t, e in curve if e <= error), float("inf"))
 
 
+def drawn(runs: list[Curve], longest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return times (T,) up to the end of the shortest run, and the errors of all, (runs, T)."""
+    ends = min(longest, min(run[-1][0] for run in runs))
+    grid = np.geomspace(0.02, longest, 300)
+    seconds = np.append(grid[grid < ends], ends)
+    errors = np.array([[at(run, t) for t in seconds] for run in runs])
+    known = np.isfinite(errors).all(axis=0)
+    return seconds[known], errors[:, known]
+
+
 def draw(curves: dict[str, list[Curve]], half: float, unit: str) -> Figure:
     figure = Figure(figsize=(8, 5), layout="constrained", dpi=100)
     axes = figure.add_subplot()
-    grid = np.geomspace(0.02, 2 * half, 300)
     for color, (name, runs) in enumerate(curves.items()):
-        errors = np.array([[at(run, t) for t in grid] for run in runs])
-        errors[~np.isfinite(errors)] = np.nan
-        ends = min(run[-1][0] for run in runs)
-        known = np.isfinite(errors).all(axis=0) & (grid <= ends)
-        middle = np.median(errors[:, known], axis=0)
-        axes.plot(grid[known], middle, color=f"C{color}", label=name)
-        axes.fill_between(
-            grid[known], errors[:, known].min(0), errors[:, known].max(0), color=f"C{color}",
-            alpha=0.15, linewidth=0,
-        )  # fmt: skip
+        seconds, errors = drawn(runs, 2 * half)
+        label = f"{name}, {len(runs)} seed{'s' * (len(runs) > 1)}"
+        axes.plot(seconds, np.median(errors, axis=0), color=f"C{color}", label=label)
+        if len(runs) > 1:
+            axes.fill_between(
+                seconds, errors.min(0), errors.max(0), color=f"C{color}", alpha=0.15, linewidth=0
+            )
     axes.axvline(half, color="0.5", linewidth=1)
     axes.axhline(TARGET, color="0.5", linewidth=1)
     axes.annotate(
@@ -133,7 +141,7 @@ def draw(curves: dict[str, list[Curve]], half: float, unit: str) -> Figure:
         textcoords="offset points", rotation=90, va="top", ha="right", color="0.4",
     )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel=f"seconds ({unit})", ylabel="mean squared error")
-    axes.set_title("The tutorial's 2-80-1 network: median and range over seeds")
+    axes.set_title("The tutorial's 2-80-1 network: median over seeds, shaded their range")
     axes.legend(loc="lower left")
     axes.grid(alpha=0.3)
     return figure
@@ -141,6 +149,7 @@ def draw(curves: dict[str, list[Curve]], half: float, unit: str) -> Figure:
 
 def write(curves: dict[str, list[Curve]], half: float, arguments: argparse.Namespace) -> None:
     unit = {"wall": "wall time", "cpu": "processor time"}[arguments.clock]
+    stem = "solvers" if arguments.threads == 1 else f"solvers_{arguments.threads}_threads"
     lines = [
         "# Error against time",
         "",
@@ -161,14 +170,14 @@ def write(curves: dict[str, list[Curve]], half: float, arguments: argparse.Names
         )
     lines += [
         "",
-        f"![Error against {unit}](solvers.png)",
+        f"![Error against {unit}]({stem}.png)",
         "",
         f"{processor()}, threads: {arguments.threads}, {unit}; linnet {linnet.__version__}, torch "
         f"{torch.__version__}; `python -m benchmarks.solvers {' '.join(sys.argv[1:])}`.",
     ]
     text = "\n".join(lines) + "\n"
-    (arguments.output / "solvers.md").write_text(text, encoding="utf-8")
-    draw(curves, half, unit).savefig(arguments.output / "solvers.png")
+    (arguments.output / f"{stem}.md").write_text(text, encoding="utf-8")
+    draw(curves, half, unit).savefig(arguments.output / f"{stem}.png")
 
 
 def main() -> None:
@@ -185,7 +194,8 @@ def main() -> None:
     half = np.inf
     for name, run in SOLVERS.items():
         n_seeds = arguments.seeds if "Levenberg" in name else arguments.other_seeds
-        curves[name] = [run(seed, clock, 1.1 * half) for seed in range(n_seeds)]
+        with threadpool_limits(arguments.threads, "blas"):  # of scikit-learn
+            curves[name] = [run(seed, clock, 1.1 * half) for seed in range(n_seeds)]
         if run is by_hand:
             half = float(np.median([curve[-1][0] for curve in curves[name]])) / 2
         write(curves, half, arguments)

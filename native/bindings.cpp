@@ -42,8 +42,8 @@ class Bound {
  public:
   Bound(std::vector<Index> heights, const std::vector<NodeTuple>& nodes, int output,
         std::vector<Matrix<T>> parameters, const std::vector<bool>& trained,
-        const std::vector<int>& groups, std::vector<Counter> counters)
-      : arrays_(std::move(parameters)), counters_(std::move(counters)) {
+        const std::vector<int>& groups, std::vector<Counter> counters, nb::object pause)
+      : arrays_(std::move(parameters)), counters_(std::move(counters)), pause_(std::move(pause)) {
     Program<T> program;
     program.heights = std::move(heights);
     program.output = output;
@@ -187,15 +187,14 @@ class Bound {
   std::size_t n_groups_ = 1;
   std::unique_ptr<Network<T>> net_;
   std::optional<nb::python_error> interruption_;
-  nb::object pause_ = nb::eval("lambda: None");
+  nb::object pause_;  // called every now and then; what it raises ends the work
 
   template <typename F>
   auto without_gil(F work) {
     nb::gil_scoped_release release;
     return work([this] {
       nb::gil_scoped_acquire acquire;
-      // Signals are for the main thread; what another thread has raised in this one comes up when
-      // some Python runs.
+      // Signals are for the main thread; whether another thread is to end its work, `pause` asks.
       PyObject* ran = PyErr_CheckSignals() == 0 ? PyObject_CallNoArgs(pause_.ptr()) : nullptr;
       Py_XDECREF(ran);
       if (ran != nullptr) return false;
@@ -269,8 +268,8 @@ template <typename T>
 void bind_network(nb::module_& m, const char* name) {
   nb::class_<Bound<T>>(m, name, "A network that trains in place on arrays that Python owns.")
       .def(nb::init<std::vector<Index>, const std::vector<NodeTuple>&, int, std::vector<Matrix<T>>,
-                    const std::vector<bool>&, const std::vector<int>&, std::vector<Counter>>(),
-           "heights"_a, "nodes"_a, "output"_a, "parameters"_a, "trained"_a, "groups"_a, "counters"_a)
+                    const std::vector<bool>&, const std::vector<int>&, std::vector<Counter>, nb::object>(),
+           "heights"_a, "nodes"_a, "output"_a, "parameters"_a, "trained"_a, "groups"_a, "counters"_a, "pause"_a)
       .def("set_state", &Bound<T>::set_state, "parameter"_a, "m"_a.none(), "v"_a.none(),
            "vmax"_a.none(), "step"_a, "count"_a.noconvert().none())
       .def("clear_states", &Bound<T>::clear_states)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import growth, memory, soak, steps, tutorial
+from benchmarks import growth, memory, soak, solvers, steps, tutorial
 from benchmarks.__main__ import merge
 from benchmarks.contestants import LINNET, PYTORCH, SCIKIT_LEARN, Contestant
 from benchmarks.problems import STEPS, TUTORIAL, Problem
@@ -160,3 +160,14 @@ def test_a_soak_draws_the_same_trials_from_the_same_seed():
     jobs = [soak.draw(one) for _ in range(20)]
     assert jobs == [soak.draw(other) for _ in range(20)] != [soak.draw(third) for _ in range(20)]
     assert {job["kind"] for job in jobs} == {"train", *soak.ESTIMATORS}
+
+
+def test_the_lines_of_solvers_end_with_what_the_table_says_of_them():
+    runs = [[(0.1, 0.03), (4.2, 0.008)], [(0.2, 0.04), (5.0, 0.006)]]
+    seconds, errors = solvers.drawn(runs, longest=15.0)
+    assert seconds[0] >= 0.2 and seconds[-1] == 4.2
+    np.testing.assert_array_equal(errors[:, -1], [solvers.at(run, 4.2) for run in runs])
+    assert errors[0, -1] == 0.008
+    figure = solvers.draw({"one": runs[:1], "two": runs}, half=7.5, unit="wall time")
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert labels == ["one, 1 seed", "two, 2 seeds"]

@@ -188,6 +188,13 @@ TARGETS = {
         "The target 'y' has 30 different values in 30 rows: too many for classes. Choose another "
         "column with --target, or write --task regression.",
     ),
+    "amounts": (
+        lambda i: f"{1000 * i + 1}%",
+        (),
+        "The target 'y' has 30 different values in 30 rows: too many for classes. Choose another "
+        "column with --target; if these are numbers, write '1%' with a decimal point and no "
+        "other mark.",
+    ),
     "loss_of_the_other_task": (
         lambda i: i * 1.5,
         ("--loss", "log_loss"),
@@ -211,6 +218,19 @@ def test_rows_without_a_target_can_be_dropped(folder):
     numbered(y=lambda i: "" if i % 7 == 0 else "uv"[i % 2])
     ran = linnet("fit", "t.csv", "-t", "y", "--drop-missing-target", *QUICK)
     assert ran.code == 0 and "Left out 5 rows without a y." in ran.err
+
+
+def test_a_table_without_names_or_with_another_delimiter_is_told(folder):
+    write_lines("numbers.csv", "0,0.5", *(f"{i},{2 * i + 0.5}" for i in range(1, 9)))
+    assert linnet("fit", "numbers.csv", "-t", "y").sentence == (
+        "linnet: There is no target column 'y'. The table has '0', '0.5'. These are numbers: write "
+        "a line of names above the first row."
+    )
+    write_lines("other.csv", "a;y", *(f"{i};{2 * i}" for i in range(8)))
+    assert linnet("fit", "other.csv", "-t", "y", "--delimiter", ",").sentence == (
+        "linnet: There is no target column 'y'. The table has 'a;y'. It is one column: write "
+        "--delimiter ';'."
+    )
 
 
 def test_names_of_columns_are_answered_with_the_nearest():
@@ -266,7 +286,7 @@ USAGE = {
     ("--features", ","): "--features ',' names no column. Write names with commas between them, "
     "such as --features age,height.",
     ("--batch-size", "0"): "--batch-size must be an int in the range [1, inf). Got 0 instead. "
-    "Write --batch-size auto, for example.",
+    "Write --batch-size 32, for example.",
     ("--column-type", "zip"): "--column-type zip: write NAME=TYPE, such as zip=category.",
     ("--column-type", "water=txt"): "--column-type water 'txt' is not known. Allowed are "
     "'number', 'category', 'boolean', 'date', 'identifier', 'ignore'.",
@@ -279,6 +299,11 @@ def test_wrong_usage_ends_with_2_and_is_told_before_the_table_is_read(folder, op
     assert (ran.code, ran.out) == (2, "")
     assert ran.sentence == f"Error: Invalid value: {USAGE[options]}"
     assert "Read" not in ran.err and not (folder / "concrete.linnet").exists()
+
+
+def test_what_is_missing_on_the_line_is_told():
+    assert linnet("show").sentence == "Error: Missing argument 'MODEL'."
+    assert linnet("fit", "x.csv").sentence == "Error: Missing option '--target' / '-t'."
 
 
 def test_several_faults_are_told_at_once():
@@ -294,10 +319,33 @@ def test_several_faults_are_told_at_once():
         assert part in ran.sentence
 
 
-@pytest.mark.parametrize("options", [("--seed", "-1"), ("--epochs", "two"), ("--task", "regres")])
-def test_other_wrong_values_end_with_2_and_name_the_option(options):
-    ran = linnet("fit", "concrete.csv", "-t", "strength_mpa", *options)
-    assert ran.code == 2 and ran.sentence.startswith(f"Error: Invalid value for '{options[0]}'")
+OPTION = {
+    ("fit", "--seed", "-1"): "'--seed' / '--random-state': --seed -1: write a whole number from 0 "
+    "to 4294967295, such as 0.",
+    ("fit", "--seed", "x"): "'--seed' / '--random-state': --seed 'x' is no whole number. Write "
+    "one, such as --seed 0.",
+    ("fit", "--epochs=2.5"): "'--epochs' / '--max-iter': --epochs '2.5' is no whole number. Write "
+    "one, such as --epochs 8.",
+    ("fit", "--test-size", "0,2"): "'--test-size': --test-size '0,2' is no number. Write one, such "
+    "as --test-size 0.2.",
+    ("fit", "--interval", "abc"): "'--interval': --interval 'abc' is no number. Write one, such as "
+    "--interval 0.5.",
+    ("fit", "--interval", "80"): "'--interval': --interval 80: write a share between 0 and 1, such "
+    "as 0.8.",
+    ("fit", "--interval", "0"): "'--interval': --interval 0: write a share between 0 and 1, such "
+    "as 0.9.",
+    ("fit", "--task", "regres"): "'--task': --task 'regres' is not known, did you mean "
+    "'regression'? Allowed are 'regression', 'classification'.",
+    ("tune", "--budget", "1m"): "'--budget': --budget '1m' is no number. Write one, such as "
+    "--budget 60.",
+}
+
+
+@pytest.mark.parametrize("given", OPTION, ids=" ".join)
+def test_a_value_that_an_option_cannot_take_ends_with_2_and_names_the_option(given):
+    command, *options = given
+    ran = linnet(command, "concrete.csv", "-t", "strength_mpa", *options)
+    assert (ran.code, ran.sentence) == (2, f"Error: Invalid value for {OPTION[given]}")
 
 
 def test_more_memory_than_there_is_is_told():

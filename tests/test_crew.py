@@ -6,11 +6,13 @@ import os
 import signal
 import threading
 import time
+import weakref
 
 import pytest
 import torch
 
 from linnet.crew import Crew
+from linnet.interruption import check
 
 
 def ends_with(n_threads):
@@ -60,6 +62,7 @@ def test_an_error_ends_pieces_that_are_at_work():
             raise OSError("the disk is full")
         while True:  # would never end by itself
             time.sleep(0.001)
+            check()
 
     with pytest.raises(OSError, match="the disk is full"):
         Crew(2, 2).run(work)
@@ -77,6 +80,8 @@ def test_ctrl_c_ends_every_piece_that_is_at_work(n_threads):
                 threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
             while True:
                 time.sleep(0.001)
+                check()
+                check()
         except KeyboardInterrupt:
             time.sleep(0.02)  # the crew waits for what a piece does at its end
             ended.append(number)
@@ -89,6 +94,29 @@ def test_ctrl_c_ends_every_piece_that_is_at_work(n_threads):
         assert crew.interrupted
         assert sorted(ended) == list(range(n_threads))
         assert ends_with(threads)
+
+
+def test_pieces_that_spend_their_time_in_callbacks_of_weak_references_are_ended_too():
+    together = threading.Barrier(2, timeout=30)
+
+    # An exception that comes up in such a callback is dropped by Python, and told on stderr.
+    def work(number):
+        together.wait()
+        if number == 0:
+            time.sleep(0.01)
+            raise OSError("the disk is full")
+        ends = time.monotonic() + 30
+        while time.monotonic() < ends:
+            check()
+            for _ in range(100):
+                item = type("Item", (), {})()
+                reference = weakref.ref(item, lambda _: [None for _ in range(20)])
+                del item, reference
+        raise AssertionError("nothing ended this piece")
+
+    for _ in range(10):
+        with pytest.raises(OSError, match="the disk is full"):
+            Crew(2, 2).run(work)
 
 
 def test_torchs_number_of_threads_is_left_as_it_was():
@@ -113,6 +141,8 @@ def test_ctrl_c_while_the_threads_are_begun_ends_them_too(monkeypatch):
         try:
             while True:
                 time.sleep(0.001)
+                check()
+                check()
         except KeyboardInterrupt:
             ended.append(number)
             raise

@@ -304,10 +304,10 @@ def test_few_rows_that_two_hold_out_do_not_make_probabilities_too_sure():
 
 
 def test_few_rows_move_the_temperature_little_from_one():
-    twice = np.tile(np.arange(30), 2)
+    twice = np.tile(np.arange(100), 2)
     assert _towards_one(16.0, twice, None) == pytest.approx(4.0)
-    assert _towards_one(16.0, twice, np.repeat([2.0, 0.0], 15)) == pytest.approx(16 ** (15 / 45))
-    assert _towards_one(3.0, np.arange(4000), None) == pytest.approx(3.0, rel=0.01)
+    assert _towards_one(16.0, twice, np.repeat([2.0, 0.0], 50)) == pytest.approx(16 ** (50 / 150))
+    assert _towards_one(3.0, np.arange(20_000), None) == pytest.approx(3.0, rel=0.01)
 
 
 def test_a_few_rows_of_wine_do_not_flatten_the_probabilities():
@@ -319,6 +319,16 @@ def test_a_few_rows_of_wine_do_not_flatten_the_probabilities():
     scaled = log_loss(y[new], model.predict_proba(X[new]))
     model.module_.temperature.fill_(1.0)
     assert scaled < 2 * log_loss(y[new], model.predict_proba(X[new]))
+
+
+def test_label_smoothing_is_a_fraction():
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError) as fault:
+        EnsembleClassifier(label_smoothing=1.0).fit(X, y)
+    assert str(fault.value) == (
+        "The 'label_smoothing' parameter of EnsembleClassifier must be a float in the range [0.0, "
+        "1.0). Got 1.0 instead. Write label_smoothing=0.1, for example."
+    )
 
 
 @pytest.mark.parametrize("kind", [EnsembleRegressor, EnsembleClassifier])

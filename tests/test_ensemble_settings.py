@@ -101,6 +101,43 @@ def test_classes_are_learnt_at_a_lower_rate_unless_it_is_given():
     assert model.settings_.learning_rate_init == classes.learning_rate_init
 
 
+def test_labels_of_classes_are_smoothed_unless_it_is_given():
+    assert choose(500, 4, 1).label_smoothing == 0
+    assert choose(500, 4, 3, is_classes=True).label_smoothing == 0.1
+    assert choose(500, 4, 3, is_classes=True, label_smoothing=0.0).label_smoothing == 0
+    told = [choose(1000, 8, 3, is_classes=True, label_smoothing=s).sentence for s in (0.25, 0.0)]
+    assert told == [
+        "hidden layers 128,128, silu; adamw, batches of 64, at most 45 epochs, labels smoothed by "
+        "0.25",
+        "hidden layers 128,128, silu; adamw, batches of 64, at most 45 epochs",
+    ]
+
+
+SIGNS = np.repeat([[-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]], 40, axis=0)  # (N, D) of three classes
+
+
+@pytest.mark.parametrize(
+    ("y", "smoothed"),
+    [
+        (SIGNS[:, 0] > 0, [0.9, 0.1]),
+        (np.repeat([0, 1, 2], 40), [0.8 + 0.2 / 3, 0.2 / 3, 0.2 / 3]),
+        ((SIGNS > 0).astype(int), [0.9, 0.1]),
+    ],
+    ids=["two classes", "three classes", "multilabel"],
+)
+def test_members_learn_smoothed_labels_and_the_ensemble_knows_them_as_they_are(y, smoothed):
+    model = EnsembleClassifier(4, label_smoothing=0.2, random_state=0).fit(SIGNS, y)
+    module = model.module_
+    inputs = torch.from_numpy(model.columns_.encode_array(SIGNS)).float()
+    for member in module.members:
+        learnt = module.LINKS[module.link](member(inputs))
+        assert learnt.max().item() == pytest.approx(smoothed[0], abs=0.01)
+    entropy = -np.sum(smoothed * np.log(smoothed))
+    assert min(model.validation_loss_curve_) == pytest.approx(entropy, abs=0.01)
+    assert model.predict_proba(SIGNS).max(axis=1).min() > 0.98
+    assert model.oof_probabilities_.max(axis=1).min() > 0.98
+
+
 def test_small_tables_have_more_epochs_and_large_ones_fewer():
     epochs = [choose(n_rows, 8, 1).max_iter for n_rows in (20, 150, 1000, 10_000, 10**5, 10**6)]
     assert epochs == sorted(epochs, reverse=True) and epochs[0] == 150 and epochs[-1] >= 1

@@ -96,7 +96,7 @@ def test_early_stopping_holds_rows_out_of_each_class_in_proportion():
     model = good(early_stopping=True, validation_fraction=0.2, solver="adam", max_iter=3).fit(X, y)
     held_out = model.history_.split["validation"]
     assert np.bincount(y[held_out]).tolist() == [20, 4]
-    assert sorted(held_out + model.history_.split["train"]) == list(range(120))
+    assert sorted(np.r_[held_out, model.history_.split["train"]]) == list(range(120))
     expected = log_loss(y[held_out], model.predict_proba(X[held_out]))
     assert model.best_loss_ == pytest.approx(expected, rel=1e-4)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.exceptions import NotFittedError
+import torch
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from linnet import (
+    EnsembleClassifier,
     EnsembleRegressor,
     MLPClassifier,
     MLPRegressor,
@@ -115,7 +120,7 @@ def test_every_parameter_out_of_range_is_told_at_once():
         "The 'alpha' parameter of MLPRegressor must be a float in the range [0.0, inf). Got -1 "
         "instead. Write alpha=0.01, for example. "
         "The 'batch_size' parameter of MLPRegressor must be a str among {'auto'} or an int in the "
-        "range [1, inf). Got 0 instead. Write batch_size='auto', for example. "
+        "range [1, inf). Got 0 instead. Write batch_size=32, for example. "
         "device='gpu' is not known, did you mean 'cpu'? Allowed are 'auto', 'cpu', 'cuda', 'mps'. "
         "The 'dropout' parameter of MLPRegressor must be a float in the range [0.0, 1.0). Got 1.0 "
         "instead. Write dropout=0.1, for example. "
@@ -166,6 +171,33 @@ def test_true_is_no_number(kind, value):
             "The 'max_time' parameter of MLPRegressor must be a float in the range [0.0, inf) or "
             "None. Got -1 instead. Write max_time=60, for example.",
         ),
+        (
+            lambda: MLPRegressor(batch_size=0),
+            "The 'batch_size' parameter of MLPRegressor must be a str among {'auto'} or an int in "
+            "the range [1, inf). Got 0 instead. Write batch_size=32, for example.",
+        ),
+        (
+            lambda: EnsembleRegressor(cv="kfold"),
+            "The 'cv' parameter of EnsembleRegressor must be an int in the range [2, inf), an "
+            "object implementing 'split' and 'get_n_splits', an iterable or None. Got 'kfold' "
+            "instead. Write cv=4, for example.",
+        ),
+        (
+            lambda: EnsembleRegressor(cv=1),
+            "The 'cv' parameter of EnsembleRegressor must be an int in the range [2, inf), an "
+            "object implementing 'split' and 'get_n_splits', an iterable or None. Got 1 instead. "
+            "Write cv=4, for example.",
+        ),
+        (
+            lambda: MLPRegressor(shuffle="yes"),
+            "The 'shuffle' parameter of MLPRegressor must be an instance of 'bool' or an instance "
+            "of 'numpy.bool'. Got 'yes' instead. Write shuffle=True, for example.",
+        ),
+        (
+            lambda: MLPRegressor(column_types="category"),
+            "The 'column_types' parameter of MLPRegressor must be an instance of 'dict' or None. "
+            "Got 'category' instead. Write column_types={'zip': 'category'}, for example.",
+        ),
     ],
 )
 def test_a_number_out_of_its_range_is_told_with_one_that_is_in_it(call, sentence):
@@ -182,6 +214,15 @@ def test_sizes_that_are_none_are_told(sizes):
         f"hidden_layer_sizes={sizes!r} is not allowed: sizes must be > 0. Give whole numbers of 1 "
         "or more, such as (64, 64), or () for a linear model."
     )
+
+
+WEIGHT_OF_TWO = np.eye(40)[3] + np.eye(40)[7]
+
+
+class Locked(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
 
 
 FRAME_REMEDY = ", or pass X as a data frame, whose missing numbers are filled in"
@@ -391,8 +432,8 @@ DATA = {
     ),
     "one class that counts": (
         lambda: classifier().fit(X, C, C),
-        "y holds one class only (1): there is nothing to tell apart. Give rows of two or more "
-        "classes.",
+        "y holds one class only (1) in the rows whose weight is above 0: there is nothing to tell "
+        "apart. Give rows of two or more classes.",
     ),
     "a class with one member": (
         lambda: classifier(early_stopping=True).fit(X, ["lone", *np.where(C[1:], "a", "b")]),
@@ -447,6 +488,38 @@ DATA = {
         "classes=[0, 2] is not the same as on last call to partial_fit, which was [0, 1]. Leave "
         "classes out, or begin with a new estimator.",
     ),
+    "one row of a weight above 0": (
+        lambda: regressor().fit(X, Y, sample_weight=np.eye(40)[3]),
+        "1 of 40 rows has a weight above 0: one row is too little to learn from. Give two or more "
+        "such weights.",
+    ),
+    "rows that are alike where they have a weight": (
+        lambda: regressor().fit(np.ones_like(X), Y, sample_weight=WEIGHT_OF_TWO),
+        "Every column of X is constant in the rows whose weight is above 0, so there is nothing to "
+        "learn from: give at least one column whose values differ.",
+    ),
+    "rows of an ensemble that are alike where they have a weight": (
+        lambda: EnsembleRegressor().fit(np.ones_like(X), Y, sample_weight=WEIGHT_OF_TWO),
+        "Every column of X is constant in the rows whose weight is above 0, so there is nothing to "
+        "learn from: give at least one column whose values differ.",
+    ),
+    "a frame whose rows are alike where they have a weight": (
+        lambda: regressor().fit(pd.DataFrame({"a": WEIGHT_OF_TWO}), Y, WEIGHT_OF_TWO),
+        "Every column of X is constant in the rows whose weight is above 0, so there is nothing to "
+        "learn from: give at least one column whose values differ.",
+    ),
+    "a target that is constant where there is weight": (
+        lambda: regressor().fit(X, WEIGHT_OF_TWO, sample_weight=WEIGHT_OF_TWO),
+        "y is constant in the rows whose weight is above 0 (always 1): there is nothing to learn. "
+        "Choose a target that varies.",
+    ),
+    "a module that cannot be copied": (
+        lambda: ModuleRegressor(Locked()).fit(X, Y),
+        "The module cannot be copied, and a copy is what an estimator trains (cannot pickle "
+        "'_thread.lock' object). Give a function that makes one, such as module=lambda n_inputs, "
+        "n_outputs: MyNet(), and write torch.nn.utils.parametrizations.weight_norm for "
+        "torch.nn.utils.weight_norm.",
+    ),
     "another network in a warm start": (
         lambda: (
             regressor(warm_start=True).fit(X, Y).set_params(dropout=0.5, loss="huber").fit(X, Y)
@@ -470,6 +543,55 @@ def test_a_batch_of_more_rows_than_there_are_is_clipped_with_a_word():
         model = regressor(batch_size=100).fit(X, Y)
     assert warned[0].filename == __file__
     assert model.history_.batch_size == 40
+
+
+CLASSIFIERS = {
+    "one network": classifier,
+    "a module": lambda: ModuleClassifier(torch.nn.Linear(3, 2), max_iter=2, **ALL_EPOCHS),
+    "an ensemble": lambda: EnsembleClassifier(2, max_iter=2, random_state=0),
+}
+
+
+@pytest.mark.parametrize("make", CLASSIFIERS.values(), ids=CLASSIFIERS)
+def test_classes_in_a_column_are_told_at_the_users_line(make):
+    told = (
+        "A column-vector y was passed when a 1d array was expected: y of shape (40, 1) is taken as "
+        "(40,). Give y.ravel()."
+    )
+    model = make().fit(X, C)
+    calls = [model.fit, *([model.partial_fit] if hasattr(model, "partial_fit") else [])]
+    for call in calls:
+        with pytest.warns(DataConversionWarning) as warned:
+            call(X, C.reshape(-1, 1))
+        here = inspect.currentframe().f_lineno - 1
+        assert [str(w.message) for w in warned] == [told]
+        assert (warned[0].filename, warned[0].lineno) == (__file__, here)
+
+
+_NO_ORDER = "classes have no order. How sure a prediction is, predict_proba tells."
+_PRESETS = "presets are of one network for numbers. Write MLPRegressor.from_preset('fitnet')."
+_ALL_ROWS = (
+    "its members are trained on all rows. Give fit all of them, or use MLPRegressor or "
+    "MLPClassifier, which have it."
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "reason"),
+    [
+        (MLPClassifier, "from_preset", _PRESETS),
+        (EnsembleRegressor, "from_preset", _PRESETS),
+        (EnsembleClassifier, "predict_interval", _NO_ORDER),
+        (MLPClassifier, "predict_quantiles", _NO_ORDER),
+        (EnsembleRegressor, "partial_fit", _ALL_ROWS),
+    ],
+)
+def test_a_method_that_is_not_there_says_what_is(kind, name, reason):
+    for thing in (kind, kind()):
+        assert not hasattr(thing, name)
+        with pytest.raises(AttributeError) as fault:
+            getattr(thing, name)
+        assert str(fault.value) == f"{kind.__name__} has no {name}: {reason}"
 
 
 def test_partial_fit_is_not_there_for_lbfgs():

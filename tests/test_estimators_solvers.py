@@ -15,7 +15,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_score
 
 import linnet
-from linnet import History, LevenbergMarquardt, MLPClassifier, MLPRegressor, Outcome
+from linnet import LBFGS, History, LevenbergMarquardt, MLPClassifier, MLPRegressor, Outcome
 from linnet.network import mlp
 
 
@@ -143,11 +143,18 @@ def test_lm_refuses_other_losses_and_dropout_with_what_to_write(model, sentence)
     assert str(error.value) == sentence
 
 
-def test_what_has_no_effect_on_lm_is_noted():
+def test_what_has_no_effect_on_lm_and_lbfgs_is_noted():
     own = {"batch_size": 20, "learning_rate": "cosine", "learning_rate_init": 0.1, "alpha": 0.1}
     bayesian = functools.partial(LevenbergMarquardt, bayesian=True)
     told = []
-    for options in (own | {"solver": "lm"}, {"solver": bayesian, "alpha": 0.1}, {"solver": "lm"}):
+    for options in (
+        own | {"solver": "lm"},
+        {"solver": bayesian, "alpha": 0.1},
+        {"solver": "lm"},
+        own | {"solver": "lbfgs"},
+        {"solver": LBFGS, "alpha": 0.1},
+        {"solver": "lbfgs"},
+    ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model = MLPRegressor((3,), max_iter=2, random_state=0, **options).fit(*sine())
@@ -160,6 +167,15 @@ def test_what_has_no_effect_on_lm_is_noted():
         [
             "alpha=0.1: without effect on Levenberg-Marquardt, for a solver that is no name has "
             "its own weight_decay."
+        ],
+        [],
+        [
+            "batch_size=20, learning_rate='cosine', learning_rate_init=0.1: without effect on "
+            "L-BFGS, for it takes all rows at once and its line search finds the length of a step."
+        ],
+        [
+            "alpha=0.1: without effect on L-BFGS, for a solver that is no name has its own "
+            "weight_decay."
         ],
         [],
     ]
@@ -296,7 +312,7 @@ def test_too_large_a_test_fraction_is_told_by_its_name():
 def test_minmax_scaling_comes_back_in_the_units_of_y():
     X, y = sine()
     model = MLPRegressor(
-        (8,), "tanh", scale_X="minmax", scale_y="minmax", solver="lm", max_iter=200, alpha=0,
+        (8,), "tanh", scale_X="minmax", scale_y="minmax", solver="lm", max_iter=300, alpha=0,
         random_state=0,
     ).fit(X, y)  # fmt: skip
     assert np.abs(model.predict(X) - y).max() < 0.1

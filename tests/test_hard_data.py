@@ -118,7 +118,7 @@ def test_validation_rows_are_drawn_from_rows_that_count():
     weight = np.zeros(60)
     weight[5:25] = 1.0
     split = network(early_stopping=True).fit(X, y, weight).history_.split
-    assert sorted(split["train"] + split["validation"]) == list(range(5, 25))
+    assert sorted(np.r_[split["train"], split["validation"]]) == list(range(5, 25))
 
 
 def test_rows_far_from_all_others_are_predicted():

@@ -26,7 +26,7 @@ def history(n_epochs=3, *, validation=True):
         outcome=Outcome.VALIDATION_LEAST,
         has_validation=validation,
         versions={"linnet": "0.1.0"},
-        split={"train": [0, 2], "validation": [1]},
+        split={"train": np.array([0, 2]), "validation": np.array([1])},
         notes=["A note."],
     )
     for i in range(n_epochs):
@@ -111,10 +111,14 @@ def test_json_is_strict_and_holds_the_derived_figures_for_other_readers():
     assert data["sentence"] == Outcome.VALIDATION_LEAST.sentence
 
 
-def test_split_indices_may_be_arrays():
+def test_row_numbers_are_arrays_and_may_be_given_as_lists():
     record = history()
-    record.split = {"train": np.arange(3)}
-    assert History.from_json(record.to_json()).split == {"train": [0, 1, 2]}
+    record.split = {"train": [0, 1, 2], "test": []}
+    again = History.from_json(record.to_json())
+    assert again == record and again != history() and again != 1
+    for part, rows in record.split.items():
+        assert again.split[part].dtype == np.int64
+        np.testing.assert_array_equal(again.split[part], rows)
 
 
 def without(name):

@@ -163,6 +163,44 @@ def test_a_loop_of_the_users_own_is_told_what_to_write():
         solver.step(module.train(), X, y)  # asked anew, for the mode has changed
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.jit.script is out of fashion
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (
+            MODULES["float32 inside"][0],
+            "Levenberg-Marquardt computes in float64, where this module fails: mat1 and mat2 must "
+            "have the same dtype, but got Float and Double. Where its forward changes the type of "
+            "a tensor, as x.float() does, write x.to(weight.dtype) with a weight of the layer that "
+            "follows, or leave the change out; or choose another optimizer, such as "
+            "torch.optim.AdamW.",
+        ),
+        (
+            lambda: torch.jit.script(nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))),
+            "Levenberg-Marquardt cannot train TorchScript, which takes no other weights than its "
+            "own. Give the module that was scripted, or choose another optimizer, such as "
+            "torch.optim.AdamW.",
+        ),
+    ],
+)
+def test_a_module_that_takes_no_weights_of_float64_is_told_so(build, sentence):
+    (X, y), module = rows(), build()
+    with pytest.raises(ValueError) as error:
+        LevenbergMarquardt(module.parameters()).step(module, X, y)
+    assert str(error.value) == sentence
+    with pytest.raises(ValueError) as error:
+        linnet.train(module, X, y, optimizer="lm", epochs=2)
+    assert str(error.value) == sentence
+
+
+def test_the_remedy_for_float32_inside_holds():
+    torch.manual_seed(0)
+    (X, y), module = rows(), Between(lambda m, h: h.to(m.last.weight.dtype))
+    before = (module(X) - y).square().mean().item()
+    loss = LevenbergMarquardt(module.parameters()).step(module, X, y)
+    assert loss < before and loss == pytest.approx((module(X) - y).square().mean().item(), rel=1e-5)
+
+
 def test_train_refuses_it_though_the_module_came_in_evaluation_mode():
     X, y = rows()
     module = Between(lambda m, h: F.dropout(h, 0.2, m.training)).eval()

@@ -12,11 +12,12 @@ from linnet.left_out import MOST_ROWS, LeftOut
 SQUARED = losses.resolve("squared_error")
 
 
-def seen(epochs):
-    """What a network said after each epoch, (E, N, K)."""
-    kept = LeftOut.of(*epochs.shape[1:])
-    kept.epochs = list(epochs)
-    return kept
+def chosen(epochs, y, weight=None, otherwise=0.0):
+    """The outputs (N, K) that are chosen of what a network said after each epoch, (E, N, K)."""
+    kept = LeftOut.of(SQUARED, y, weight, epochs.shape[2])
+    for outputs in epochs:
+        kept.take(outputs)
+    return kept.chosen(torch.full(epochs.shape[1:], otherwise))
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -24,7 +25,7 @@ def test_each_row_is_taken_at_the_epoch_of_the_others_least_loss(weighted):
     rng = np.random.default_rng(0)
     epochs, y = rng.normal(size=(30, 7, 2)), rng.normal(size=(7, 2))
     weight = rng.uniform(0.1, 3, 7) if weighted else None
-    found = seen(epochs).chosen(SQUARED, y, weight, torch.zeros(7, 2))
+    found = chosen(epochs, y, weight)
     for i in range(7):
         others = np.arange(7) != i
         squares = ((epochs[:, others] - y[others]) ** 2).mean(axis=2)
@@ -38,7 +39,7 @@ def test_errors_at_the_epoch_that_the_row_itself_chose_too_are_too_small():
     for _ in range(300):
         epochs = rng.normal(size=(50, 15, 1))  # errors of variance 1 at each epoch
         own.append(epochs[(epochs**2).mean(axis=(1, 2)).argmin()])
-        others.append(seen(epochs).chosen(SQUARED, y, None, torch.zeros(15, 1)).numpy())
+        others.append(chosen(epochs, y).numpy())
     assert np.mean(np.square(own)) < 0.5
     assert np.mean(np.square(others)) == pytest.approx(1.0, abs=0.06)
 
@@ -47,16 +48,28 @@ def test_epochs_that_are_not_finite_are_not_chosen():
     epochs = np.ones((3, 4, 1))
     epochs[0] = np.nan
     epochs[1, 2] = np.inf
-    y, otherwise = np.ones((4, 1)), torch.full((4, 1), 7.0)
+    y = np.ones((4, 1))
     epochs[2] = 2.0
-    found = seen(epochs).chosen(SQUARED, y, None, otherwise)
-    assert found.ravel().tolist() == [2.0, 2.0, 2.0, 2.0]
-    assert seen(epochs[:1]).chosen(SQUARED, y, None, otherwise).equal(otherwise.double())
-    assert seen(epochs[:0]).chosen(SQUARED, y, None, otherwise).equal(otherwise.double())
+    assert chosen(epochs, y, otherwise=7.0).ravel().tolist() == [2.0, 2.0, 2.0, 2.0]
+    assert chosen(epochs[:1], y, otherwise=7.0).ravel().tolist() == [7.0, 7.0, 7.0, 7.0]
+    assert chosen(epochs[:0], y, otherwise=7.0).ravel().tolist() == [7.0, 7.0, 7.0, 7.0]
+
+
+def test_what_waits_is_compared_before_it_is_copied():
+    rng = np.random.default_rng(0)
+    epochs, y = rng.normal(size=(50, 6, 1)), np.zeros((6, 1))
+    kept = LeftOut.of(SQUARED, y, None, 1)
+    for i, outputs in enumerate(epochs):
+        kept.take(outputs)
+        if i == 40:
+            kept = kept.copy()
+    assert kept.chosen(torch.zeros(6, 1)).equal(chosen(epochs, y))
 
 
 def test_many_rows_are_taken_at_the_epoch_that_all_choose():
-    assert LeftOut.of(MOST_ROWS, 1) is not None and LeftOut.of(MOST_ROWS + 1, 1) is None
+    y = np.zeros((MOST_ROWS + 1, 1))
+    assert LeftOut.of(SQUARED, y[1:], None, 1) is not None
+    assert LeftOut.of(SQUARED, y, None, 1) is None
 
 
 @pytest.mark.parametrize("engine", ["native", "torch"])

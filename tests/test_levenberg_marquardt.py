@@ -89,6 +89,18 @@ def test_the_jacobian_of_prelu_is_that_of_autograd(n_slopes):
     np.testing.assert_allclose(found, np.stack(expected), atol=1e-14)
 
 
+@pytest.mark.parametrize("of", ["weight_norm", "orthogonal"])
+def test_torch_does_not_warn_of_steps_that_it_takes_row_by_row(of):
+    layer = getattr(nn.utils.parametrizations, of)(nn.Linear(3, 2))
+    module, (X, y) = nn.Sequential(layer, nn.Tanh(), nn.Linear(2, 1)), rows()
+    history = linnet.train(
+        module, X, y, optimizer=LevenbergMarquardt(module.parameters()), epochs=2
+    )
+    assert history.n_epochs == 2  # and no warning, which would be an error here
+    with pytest.warns(UserWarning, match="batching rule"):  # torch is left as it was
+        torch.func.vmap(torch.Tensor.tril_)(torch.ones(2, 3, 3))
+
+
 def test_the_jacobian_is_that_of_finite_differences():
     module, (X, y) = network(3, 4, 2), rows(K=2)
     weight = torch.linspace(0.1, 2, len(X))
@@ -142,6 +154,26 @@ def test_a_step_is_that_of_the_formula_and_mu_moves_as_trainlms():
     np.testing.assert_allclose(solver.gradient_norm, 2 * np.linalg.norm(J.T @ r / n + D / 2 * w))
     np.testing.assert_allclose(loss, (module(X) - y).square().mean().item())
     assert solver.mu == pytest.approx(mu * 0.1)
+
+
+def test_mu_is_not_lowered_after_a_step_that_was_refused_first():
+    module, (X, y) = network(3, 8, 1), rows()
+    w, n, mu = vector(module), len(X), 1e-9
+    problem = ModuleResiduals(module, list(module.parameters()), X, y)
+    squares, JJ, Jr = problem.normal_equations(w)
+    n_refused, tried = 0, mu
+    while problem.sum_of_squares(w - np.linalg.solve(JJ / n + tried * np.eye(len(w)), Jr / n)) > (
+        squares
+    ):
+        n_refused += 1
+        tried *= 2.0**n_refused
+    solver = LevenbergMarquardt(module.parameters(), mu, geodesic=False)
+    solver.step(module, X, y)
+    assert n_refused >= 2
+    assert tried <= solver.mu < 2 * tried
+    before = solver.mu
+    solver.step(module, X, y)  # not refused
+    assert solver.mu < before
 
 
 def test_no_step_raises_the_penalised_loss():

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -520,8 +521,6 @@ def attempt(path):
 HOSTILE = [None, -1, 10**30, 1e300, "x", [], {}, [[]], True, {"not_kept": 1}, {"loss": "os"}]
 
 
-# A file may say that there were no names of columns.
-@pytest.mark.filterwarnings("ignore:X has feature names")
 def test_wrong_entries_are_refused_or_harmless(saved, path):
     """Each entry of the description is replaced by something else, with the right checksum."""
     description, tensors = plain(saved)
@@ -541,7 +540,11 @@ def test_wrong_entries_are_refused_or_harmless(saved, path):
             if model is None:
                 n_refused += 1
                 assert told.startswith(str(path)) and "\n" not in told, told
-            else:
+                continue
+            # A file may say that there were no names of columns; scikit-learn tells that.
+            has_names = hasattr(model, "feature_names_in_")
+            told = nullcontext() if has_names else pytest.warns(UserWarning, match="^X has feature")
+            with told:
                 assert len(model.predict(table.head(3))) == 3
     assert n_refused > 200
 

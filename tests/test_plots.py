@@ -721,6 +721,18 @@ def test_two_classes_show_a_probability_and_more_show_regions(plane):
     wrong = (model.predict(X) != three).sum()
     assert axes[2].get_title() == f"misclassified: {wrong} of 60"
     assert len(display.artists_["error"].get_offsets()) == wrong
+    mistake = np.flatnonzero(model.predict(X) != three)[0]
+    X_test, y_test = X.copy(), model.predict(X)
+    X_test[mistake] = 1e6  # far outside of the panel
+    y_test[mistake] = (model.predict(X_test)[mistake] + 1) % 3
+    axes = Figure(layout="constrained").subplots(1, 3)
+    grid = display.axes
+    display = SurfaceDisplay(
+        grid, display.response, data=X_test[:, :2], y=y_test, y_pred=model.predict(X_test),
+        classes=display.classes, feature_names=display.feature_names,
+    )  # fmt: skip
+    display.plot(axes)
+    assert axes[2].get_title() == "misclassified: 1 of 60, 0 drawn"
 
 
 def test_one_of_several_outputs_can_be_chosen(plane):

@@ -203,3 +203,13 @@ def test_something_that_makes_no_optimizer_is_told():
         "solver=<class 'list'> gave a list; it has to give a torch.optim.Optimizer, as "
         "torch.optim.AdamW does."
     )
+
+
+def test_auto_is_told_to_be_of_the_estimators():
+    with pytest.raises(ValueError) as error:
+        make("auto", [nn.Parameter(torch.ones(1))], called="optimizer")
+    assert str(error.value) == (
+        "optimizer='auto' is for MLPRegressor and its like, which choose a solver by the rows and "
+        "the network. Write optimizer='lm' for a small network under squared error, else "
+        "optimizer='adamw'."
+    )

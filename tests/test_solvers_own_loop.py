@@ -147,6 +147,122 @@ def test_the_knobs_of_lbfgs_are_told_at_once():
     )
 
 
+_LM = (
+    "Its arguments are params, mu, mu_dec, mu_inc, mu_max, min_grad, goal, weight_decay, geodesic, "
+    "bayesian."
+)
+_LBFGS = (
+    "Its arguments are params, lr, weight_decay, history_size, tolerance_grad, tolerance_change."
+)
+
+
+@pytest.mark.parametrize(
+    ("solver", "options", "sentence"),
+    [
+        (
+            LevenbergMarquardt,
+            {"lr": 0.1},
+            "LevenbergMarquardt has no argument lr: it has no learning rate; mu damps its steps, "
+            f"and adapts itself. {_LM}",
+        ),
+        (
+            LevenbergMarquardt,
+            {"mu_decrease": 0.1, "dampen": 1},
+            f"LevenbergMarquardt has no argument mu_decrease, did you mean 'mu_dec'? dampen. {_LM}",
+        ),
+        (
+            LBFGS,
+            {"max_iter": 20, "line_search_fn": "strong_wolfe", "max_eval": 3},
+            "LBFGS has no argument max_iter: a step is one iteration, so call `step` in a loop. "
+            "line_search_fn: it is always 'strong_wolfe'. max_eval: it is always 25. "
+            f"{_LBFGS}",
+        ),
+    ],
+)
+def test_arguments_that_a_solver_does_not_have_are_told(solver, options, sentence):
+    with pytest.raises(TypeError) as error:
+        solver(problem()[0].parameters(), **options)
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize("solver", [LevenbergMarquardt, LBFGS])
+def test_what_is_no_list_of_parameters_is_told(solver):
+    name = solver.__name__
+    for given in (nn.Tanh().parameters(), []):
+        with pytest.raises(ValueError) as error:
+            solver(given)
+        assert str(error.value) == (
+            f"There are no parameters that {name} could change. Give those of a module with layers "
+            "such as torch.nn.Linear: module.parameters()."
+        )
+    with pytest.raises(TypeError) as error:
+        solver(nn.Linear(2, 1))
+    assert str(error.value) == (
+        f"{name} got a Linear for the parameters. Write {name}(module.parameters())."
+    )
+
+
+def test_lbfgs_takes_one_group():
+    module, *_ = problem()
+    groups = [{"params": list(layer.parameters())} for layer in (module[0], module[2])]
+    sentence = (
+        "LBFGS takes one group of parameters, for its line search moves all of them together. Give "
+        "all parameters in one list when it is made."
+    )
+    with pytest.raises(ValueError) as error:
+        LBFGS(groups)
+    assert str(error.value) == sentence
+    solver = LBFGS(groups[:1])
+    with pytest.raises(ValueError) as error:
+        solver.add_param_group(groups[1])
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("group", "sentence"),
+    [
+        (
+            {"params": nn.Linear(100, 50).parameters()},
+            "Levenberg-Marquardt takes at most 5,000 parameters, and these are 5,071: each step "
+            "solves a system of that size. Make the network smaller, or choose 'lbfgs' or 'adamw'.",
+        ),
+        (
+            {"params": nn.LazyLinear(3).parameters()},
+            "2 of 2 parameters have no size yet, for their layer is lazy. Call module(X) once "
+            "before the solver is made.",
+        ),
+        (
+            {"params": nn.Linear(2, 1).parameters(), "weight_decay": -1},
+            "weight_decay=-1 has to be a number of 0 or more.",
+        ),
+    ],
+)
+def test_groups_that_come_later_are_looked_at_too(group, sentence):
+    module, *_ = problem()
+    solver = LevenbergMarquardt(module.parameters())
+    with pytest.raises(ValueError) as error:
+        solver.add_param_group(group)
+    assert str(error.value) == sentence
+    assert len(solver.param_groups) == 1
+
+
+def test_a_group_that_comes_later_is_trained_too_and_its_state_goes_on():
+    module, X, y = problem()
+    before = [p.detach().clone() for p in module.parameters()]
+
+    def of_two_groups():
+        solver = LevenbergMarquardt(module[0].parameters())
+        solver.add_param_group({"params": module[2].parameters(), "weight_decay": 0.1})
+        return solver
+
+    first, second = of_two_groups(), of_two_groups()
+    step(first, module, X, y)
+    assert all(not torch.equal(p, q) for p, q in zip(module.parameters(), before, strict=True))
+    second.load_state_dict(first.state_dict())
+    assert second.mu == first.mu
+    assert [group["weight_decay"] for group in second.param_groups] == [0.0, 0.1]
+
+
 @pytest.mark.parametrize("engine", ["torch", "native"])
 def test_clipped_gradients_of_levenberg_marquardt_are_noted(engine):
     module, X, y = problem()

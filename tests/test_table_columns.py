@@ -608,6 +608,7 @@ def test_text_among_numbers_is_told_rather_than_made_categories():
             "number, write it with a decimal point and no other ",
         ),
         ([f"1.{i},5" for i in range(100, 140)], "number, write it with a decimal point and no "),
+        ([f"1{i} €" for i in range(40)], "number, write it with a decimal point and no other mark"),
         ([f"{i % 12 + 1}/{i % 28 + 1}/2024" for i in range(40)], "date, write it as 2024-12-31"),
     ],
 )

@@ -93,6 +93,24 @@ def test_values_of_many_lines_are_read_from_files_of_many_blocks(tmp_path):
     assert set(table["b"].to_pylist()) == {text}
 
 
+@pytest.mark.parametrize("last", ["1,,,,1", "1.5,,,,1", "x,,,,1", ",7,,2024-01-02,x", ",,true,,"])
+def test_types_are_those_of_all_blocks(tmp_path, last):
+    lines = ["1,,,2024-01-02,1"] * 20_000 + [",,,,"] * 200_000 + [last]
+    path = written(tmp_path, "blocks.csv", "a,b,c,d,e\n" + "\n".join(lines) + "\n")
+    assert path.stat().st_size > 5 * 2**18
+    table = read_table(path)
+    options = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
+    whole = pyarrow.csv.ReadOptions(block_size=2**26)
+    assert table.equals(pyarrow.csv.read_csv(path, whole, convert_options=options))
+
+
+def test_blocks_without_a_value_share_their_memory(tmp_path):
+    path = written(tmp_path, "sparse.csv", "a,b\n1,1\n" + ",\n" * 1_000_000)
+    table = read_table(path)
+    assert table["a"].null_count == 1_000_000 and table.schema.field("a").type == "int64"
+    assert table.get_total_buffer_size() < 6 * 2**20  # as numbers of their own: 16 MB
+
+
 def test_lines_longer_than_any_value_and_any_block_are_read(tmp_path):
     names = [f"column_{i}" for i in range(12_000)]  # 140,000 characters
     short, long = ",".join(["1"] * 12_000), ",".join(["0." + "1" * 180] * 12_000)
@@ -272,6 +290,12 @@ NO_NUMPY = (
             'a,b\n1,x\n2,"y\n' + "3,z\n" * 50_000,
             "swallowed.csv, line 3: a value is longer than 131,072 characters; close the quote "
             "before it, or shorten it.",
+        ),
+        (
+            "line.csv",
+            "a,b\n1,2\n3," + "x" * 2**23,
+            "line.csv, line 3: it is longer than 8,388,608 characters; close the quote before it, "
+            "or write fewer columns.",
         ),
         (
             "many.csv",

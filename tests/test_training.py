@@ -200,7 +200,7 @@ def test_patience_without_validation_ends_where_the_training_loss_stands_still()
     assert history.outcome is Outcome.NO_IMPROVEMENT
     assert history.n_epochs == 4
     assert history.outcome.sentence == (
-        "The training loss no longer improved by more than tol for `patience` epochs."
+        "The training loss no longer improved, and training had waited long enough for it to."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 import signal
 import threading
 import time
@@ -19,6 +20,7 @@ from torch.nn import Linear
 
 import linnet
 from linnet.ensemble.members import Plan
+from linnet.left_out import MOST_ROWS
 from linnet.plots import TuningDisplay, save_figure
 from linnet.tuning import Candidate, Trial, TuningOutcome, TuningRecord
 from linnet.tuning import halving as halving_room
@@ -150,6 +152,14 @@ def test_classes_are_told_from_the_target():
     assert isinstance(as_numbers.best_estimator_, linnet.EnsembleRegressor)
 
 
+def test_classes_are_compared_by_the_smoothed_labels_that_are_learnt():
+    X, y = np.repeat([[-1.0, 1.0], [1.0, -1.0]], 40, axis=0), np.repeat([0, 1], 40)
+    found = linnet.tune(X, y, **{**QUICK, "n_candidates": 2, "max_iter": 60})
+    entropy = -(0.95 * math.log(0.95) + 0.05 * math.log(0.05))
+    losses = [trial.loss for candidate in found.record_.candidates for trial in candidate.trials]
+    assert min(losses) == pytest.approx(entropy, abs=0.01)
+
+
 def test_parameters_that_are_given_are_not_searched(found):
     assert "hidden_layer_sizes" not in found.best_params_
     assert "learning_rate_init" in found.best_params_
@@ -176,10 +186,18 @@ def test_the_record_adds_up(found):
     record = found.record_
     assert len(record.standing[0]) == len(record.candidates) == 4
     assert record.folds == rungs(4)[: len(record.folds)] == [1, 2, 4][: len(record.folds)]
-    for earlier, later in zip(record.standing, record.standing[1:], strict=False):
-        assert set(later) <= set(earlier)
-        # The best third goes on, and the defaults.
-        assert len(set(later) - {0}) <= math.ceil(len(earlier) / 3)
+    for n_folds, earlier, later in zip(
+        record.folds, record.standing, record.standing[1:], strict=False
+    ):
+
+        def loss(number, n_folds=n_folds):
+            trials = record.candidates[number].trials[:n_folds]
+            return np.average([t.loss for t in trials], weights=[t.weight for t in trials])
+
+        # The best third goes on, and the defaults unless there is evidence against them.
+        best = sorted(earlier, key=loss)[: math.ceil(len(earlier) / 3)]
+        assert set(later) - {0} == set(best) - {0}
+        assert 0 in later or 0 not in best
     for number, candidate in enumerate(record.candidates):
         n_done = max(
             folds
@@ -201,6 +219,16 @@ def test_the_record_adds_up(found):
     assert found.best_score_ == -record.best.loss
     # Every row of the table is held out by the winner.
     assert sum(trial.weight for trial in record.best.trials) >= 160
+
+
+def test_of_many_rows_held_out_a_trainings_loss_is_that_of_its_best_epoch():
+    quick = {**QUICK, "n_candidates": 2, "max_iter": 3}
+    record = linnet.tune(*waves(420), **quick).record_
+    trials = [trial for candidate in record.candidates for trial in candidate.trials]
+    assert len(trials) >= 5
+    for trial in trials:
+        assert trial.weight > MOST_ROWS
+        assert trial.loss == pytest.approx(min(trial.validation_loss), rel=1e-5)
 
 
 def test_the_record_goes_through_json(found, tmp_path):
@@ -251,6 +279,7 @@ def test_a_picture_of_losses_that_are_not_finite_is_drawn(tmp_path):
     )
     save_figure(display, tmp_path / "search.png")
     assert display.curve_lines_[0].get_label() == "the defaults, kept"
+    assert display.curve_lines_[1].get_label() == "1 other"
     with pytest.raises(
         ValueError, match=r"best_index is 2; with 2 candidates it lies between 0 and 1\."
     ):
@@ -547,7 +576,10 @@ def test_a_candidate_that_diverges_is_no_winner():
         ({"verbose": True}, "tune has no parameter 'verbose': write progress."),
         (
             {"hiden": 3},
-            "EnsembleRegressor has no parameter 'hiden'; it has ",
+            "EnsembleRegressor has no parameter 'hiden'; it has activation, alpha, batch_size, "
+            "column_types, cv, device, dropout, dtype, engine, frequency_scale, "
+            "hidden_layer_sizes, learning_rate_init, loss, max_iter, max_time, n_frequencies, "
+            "n_members, n_threads, random_state, solver, verbose.",
         ),
         (
             {"param_distributions": {"alfa": [0.1]}},
@@ -592,10 +624,26 @@ def test_what_cannot_be_searched_is_told(arguments, sentence):
     X, y = plane(40)
     with pytest.raises((ValueError, TypeError)) as told:
         linnet.tune(X, y, **arguments)
-    if "hiden" in arguments:
-        assert str(told.value).startswith("EnsembleRegressor has no parameter 'hiden'")
-    else:
-        assert str(told.value) == sentence
+    assert str(told.value) == sentence
+
+
+@pytest.mark.parametrize("name", ["predict_interval", "score", "module_"])
+def test_what_a_search_has_not_and_its_model_has_is_told(found, name):
+    assert not hasattr(found, name)
+    with pytest.raises(AttributeError) as told:
+        getattr(found, name)
+    assert str(told.value) == (
+        f"Tuning has no {name}: the model has it. Write best_estimator_.{name}."
+    )
+
+
+def test_a_search_can_be_copied_and_has_no_names_of_nobodys(found):
+    again = pickle.loads(pickle.dumps(found))
+    assert again.best_params_ == found.best_params_
+    for name in ("predict_proba", "nothing"):
+        with pytest.raises(AttributeError) as told:
+            getattr(again, name)
+        assert str(told.value) == f"Tuning has no {name}."
 
 
 def test_what_is_saved_is_the_model_that_was_found(found, tmp_path):

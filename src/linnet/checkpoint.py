@@ -11,13 +11,13 @@ import math
 import os
 import threading
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from linnet import user_warnings
 from linnet.damaged_state import FAULTS
 from linnet.fingerprint import differences
 from linnet.history import Outcome
@@ -194,11 +194,10 @@ class Checkpoint:
         if reason == self._told:
             return
         self._told = reason
-        warnings.warn(
+        user_warnings.warn(
             f"The checkpoint was not written: {reason} The training goes on; the file, if there "
             "was one, is as it was.",
             CheckpointWarning,
-            stacklevel=3,
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -11,12 +10,14 @@ from typing import Any
 
 import torch
 
+from linnet.interruption import ended_if
+
 
 class Crew:
     """Does numbered pieces of work, so many at once.
 
     Python raises KeyboardInterrupt in the main thread alone; a crew hands it on to the threads that
-    are at work, and begins no further piece.
+    are at work, where `linnet.interruption.check` raises it, and begins no further piece.
 
     Parameters
     ----------
@@ -27,8 +28,8 @@ class Crew:
     Attributes
     ----------
     interrupted : bool
-        Whether Ctrl-C was pressed. A piece that answers it by itself sets this, and no further one
-        is begun.
+        Whether Ctrl-C was pressed. A piece that answers it by itself sets this, which ends the
+        others.
 
     Examples
     --------
@@ -42,11 +43,10 @@ class Crew:
         self._found: list[Any] = [None] * n_pieces
         self._n_threads = min(n_threads, n_pieces)
         self._n_left = n_pieces
+        self._n_at_work = 0
         self._lock = threading.Lock()
-        self._at_work: set[int] = set()
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._fault: BaseException | None = None
-        self._stopped = False
         self.interrupted = False
 
     def run(self, work: Callable[[int], Any]) -> list[Any]:
@@ -86,7 +86,6 @@ class Crew:
                     thread.start()
             except KeyboardInterrupt:
                 self.interrupted = True
-                self._stop()
             # Not Thread.join: where Ctrl-C interrupts it, Python 3.11 takes a thread that is still
             # at work for one that has ended. Nor an Event: where Ctrl-C interrupts its wait, its
             # lock may stay taken.
@@ -95,63 +94,42 @@ class Crew:
                 try:
                     with contextlib.suppress(queue.Empty):
                         self._bell.get(timeout=0.1)
-                    if self._fault is not None:
-                        self._stop()
                     over = self._is_over()
                 except KeyboardInterrupt:
                     self.interrupted = True
-                    self._stop()
         finally:
             # The count that torch gives to new threads is one for the whole process.
             torch.set_num_threads(n_of_torch)
 
-    def _stop(self) -> None:
-        """Raise KeyboardInterrupt in every thread that is at work, once."""
-        with self._lock:
-            if self._stopped:
-                return
-            self._stopped = True
-            for thread in self._at_work:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt)
-                )
-
     def _is_over(self) -> bool:
         """Whether no piece is at work, and none will be begun."""
         with self._lock:
-            return not self._at_work and (self._n_left == 0 or self._is_stopped())
+            return self._n_at_work == 0 and (self._n_left == 0 or self._is_stopped())
 
     def _is_stopped(self) -> bool:
-        return self._stopped or self.interrupted or self._fault is not None
+        return self.interrupted or self._fault is not None
 
     def _work_in_thread(self, work: Callable[[int], Any]) -> None:
-        try:
+        with ended_if(self._is_stopped):
             while (number := self._take()) is not None:
                 try:
                     self._found[number] = work(number)
                 except KeyboardInterrupt:
-                    raise
+                    self.interrupted = True
                 except BaseException as fault:
                     self._fault = self._fault or fault
                 finally:
                     self._leave()
-        except KeyboardInterrupt:
-            # It may have come up within `_leave`, or before the piece was begun; it comes once.
-            self._leave()
 
     def _take(self) -> int | None:
-        """Return the next number and let `_stop` reach this thread; None if there is no more."""
+        """Return the next number; None if there is no more."""
         with self._lock:
-            if self._is_stopped():
-                return None
-            number = next(self._numbers, None)
-            if number is not None:
-                self._at_work.add(threading.get_ident())
+            number = None if self._is_stopped() else next(self._numbers, None)
+            self._n_at_work += number is not None
             return number
 
     def _leave(self) -> None:
         with self._lock:
-            if threading.get_ident() in self._at_work:
-                self._at_work.discard(threading.get_ident())
-                self._n_left -= 1
+            self._n_at_work -= 1
+            self._n_left -= 1
         self._bell.put(None)

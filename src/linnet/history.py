@@ -20,7 +20,9 @@ class Outcome(Enum):
     value : str
         The code that files keep, such as "time_up".
     sentence : str
-        What happened and, where something is amiss, the likely cause.
+        What happened and, where something is amiss, the likely cause. How many epochs are long
+        enough to wait for a better loss is `patience` of `train`, ``n_iter_no_change`` of an
+        estimator.
 
     Examples
     --------
@@ -32,12 +34,12 @@ class Outcome(Enum):
     EPOCHS_DONE = "epochs_done", "All epochs asked for are done."
     NO_IMPROVEMENT = (
         "no_improvement",
-        "The training loss no longer improved by more than tol for `patience` epochs.",
+        "The training loss no longer improved, and training had waited long enough for it to.",
     )
     VALIDATION_LEAST = (
         "validation_least",
-        "The validation loss has passed its least value: it did not improve by more than tol "
-        "for `patience` epochs.",
+        "The validation loss has passed its least value, and training had waited long enough for "
+        "a lower one.",
     )
     SMALL_GRADIENT = criteria.SMALL_GRADIENT
     CONVERGED = criteria.CONVERGED
@@ -103,7 +105,7 @@ class History:
         Training rows (N), and rows per step (B).
     versions : dict of str to str
         Versions of linnet, torch, numpy and Python.
-    split : dict of str to list of int
+    split : dict of str to ndarray of int
         Row numbers (from 0) of "train", "validation" and "test" rows, where linnet made the split.
     effective_parameters : float or None
         How many parameters the data determine, at the last step of a training with Bayesian
@@ -132,7 +134,7 @@ class History:
     outcome: Outcome | None = None
     has_validation: bool = False
     versions: dict[str, str] = field(default_factory=dict)
-    split: dict[str, list[int]] = field(default_factory=dict)
+    split: dict[str, np.ndarray] = field(default_factory=dict)
     effective_parameters: float | None = None
     notes: list[str] = field(default_factory=list)
     curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _CURVES})
@@ -205,6 +207,10 @@ class History:
         best = self.best_epoch
         return float("nan") if best is None else float(self.monitored_loss[best])
 
+    def __eq__(self, other: object) -> bool:
+        # Arrays of row numbers have no single truth, and NaN is not itself: their plain data have.
+        return self.to_dict() == other.to_dict() if isinstance(other, History) else NotImplemented
+
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain data; a number that is not finite becomes a string.
 
@@ -213,7 +219,7 @@ class History:
         dict
         """
         record = {f.name: getattr(self, f.name) for f in fields(self)}
-        record["split"] = {part: [int(row) for row in rows] for part, rows in self.split.items()}
+        record["split"] = {part: np.asarray(rows).tolist() for part, rows in self.split.items()}
         effective = self.effective_parameters
         record["effective_parameters"] = None if effective is None else _plain(effective)
         record["outcome"] = self.outcome.value if self.outcome else None
@@ -262,7 +268,8 @@ class History:
             outcome = record["outcome"]
             effective = record.get("effective_parameters")  # earlier files have none
             split = {
-                str(part): [int(i) for i in rows] for part, rows in dict(record["split"]).items()
+                str(part): np.array([int(i) for i in rows], dtype=np.int64)
+                for part, rows in dict(record["split"]).items()
             }
             return cls(
                 loss=str(record["loss"]),

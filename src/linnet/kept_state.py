@@ -124,10 +124,9 @@ def fill(
     check_optimizer_state(read["optimizer"], state.optimizer)
     outputs, left_out = _outputs_of(state), state.left_out
     if left_out is not None and outputs is not None:
-        whole = outputs.new_empty(history.n_epochs, *outputs.shape[1:])
-        check_alike(read["left_out"], whole, "left_out")
-        left_out = left_out.copy()
-        left_out.epochs = list(read["left_out"].double().numpy())
+        check_alike(read["left_out"], outputs, "left_out")
+        kept = {name: value.numpy() for name, value in read["left_out"].items()}
+        left_out = replace(left_out, waiting=[], **kept).copy()
     if state.scheduler is not None:
         check_scheduler_state(read["scheduler"], state.scheduler)
         before = vars(state.scheduler)
@@ -144,9 +143,13 @@ def fill(
     return outcome
 
 
-def _outputs_of(state: TrainingState) -> torch.Tensor | None:
-    """Return what is kept of validation rows after each epoch, (E, N, K)."""
-    return None if state.left_out is None else state.left_out.tensor()
+def _outputs_of(state: TrainingState) -> dict[str, torch.Tensor] | None:
+    """Return what is kept of validation rows, (N, K), and of the others of each, (N,)."""
+    kept = state.left_out
+    if kept is None:
+        return None
+    kept.compare()
+    return {name: torch.from_numpy(getattr(kept, name)) for name in ("outputs", "least")}
 
 
 @contextmanager

@@ -89,7 +89,7 @@ def shared_rows(
     y_held: np.ndarray,
     *,
     rows: np.ndarray | None = None,
-    called: str = "validation",
+    called: str = "validation rows",
 ) -> list[str]:
     """Say that rows held out are equal to rows trained on, target included.
 
@@ -101,7 +101,7 @@ def shared_rows(
     rows : ndarray of int, optional
         Which of the N rows were trained on; all, by default.
     called : str
-        What the rows held out are for.
+        What the rows held out are called.
     """
     width = X.shape[1] + (1 if y.ndim == 1 else y.shape[1])
     known: Any = _evenly(len(X) if rows is None else len(rows), COMPARED_NUMBERS // width)
@@ -119,7 +119,7 @@ def shared_rows(
         return []
     equals = "equals" if n_equal == 1 else "equal"
     return [
-        f"{n_equal:,} of {len(X_held):,} {called} rows {equals} a training row, target included: "
+        f"{n_equal:,} of {len(X_held):,} {called} {equals} a training row, target included: "
         "their loss is better than that of new rows."
     ]
 

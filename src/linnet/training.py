@@ -1,4 +1,4 @@
-"""`train`: the only loop over epochs.
+"""`train`: reads the rows, chooses the engine, and hands both to the loop over epochs.
 
 Letters: N rows, D inputs, K outputs, B rows of a batch, E epochs.
 """
@@ -7,37 +7,30 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from linnet import losses, solvers
+from linnet import losses, solvers, user_warnings
 from linnet.checkpoint import Checkpoint, CheckpointedTraining, opened
 from linnet.data import Rows, Stream, read_rows
 from linnet.engine import (
     ENGINES,
-    NativeEngine,
-    TorchEngine,
     choose,
     choose_device,
     choose_threads,
-    renewed,
 )
 from linnet.engine.placement import moved, threads
-from linnet.engine.torch_engine import is_finite
 from linnet.fingerprint import describe, fingerprint
 from linnet.forks import is_forked
-from linnet.history import EpochResult, History, Outcome
+from linnet.history import History, Outcome
 from linnet.kept_state import faults_of_file_told
+from linnet.loop import Loop
 from linnet.preflight import (
     check_flags,
     check_last_batch,
@@ -45,15 +38,12 @@ from linnet.preflight import (
     try_out,
 )
 from linnet.progress import EpochBar
-from linnet.randomness import draw_seed, make_generator, seeded
+from linnet.randomness import draw_seed, make_generator
 from linnet.spelling import check_choice
 from linnet.termination import ended_by_sigterm
 from linnet.training_state import (
     TrainingState,
-    Weights,
     begin,
-    copied,
-    copy_weights,
     versions,
 )
 
@@ -305,24 +295,22 @@ def train(
         )
         bar = EpochBar(epochs, len(rows)) if progress else nullcontext()
         with bar as shown:
-            _loop(
+            Loop(
                 worker,
                 state,
                 engine=engine,
                 validation=None if validation is None else validation.to(target_device),
-                epochs=n_left,
-                ended=ended,
                 kept=kept,
                 shuffle=shuffle,
                 tol=tol,
                 patience=math.inf if patience is None else patience,
-                epoch_scheduler=state.scheduler if scheduler_step == "epoch" else None,
+                scheduler=state.scheduler if scheduler_step == "epoch" else None,
                 deadline=math.inf if max_time is None else time.monotonic() + max_time,
                 on_epoch=on_epoch,
                 show=None if shown is None else shown.update,
-            )
+            ).run(n_left, ended)
     if state.warns and history.outcome in (Outcome.NOT_FINITE, Outcome.INTERRUPTED):
-        warnings.warn(history.outcome.sentence, ConvergenceWarning, stacklevel=2)
+        user_warnings.warn(history.outcome.sentence, ConvergenceWarning)
     return history
 
 
@@ -361,154 +349,6 @@ def _ended(module: nn.Module) -> Iterator[None]:
         module.eval()
 
 
-def _loop(
-    worker: TorchEngine | NativeEngine,
-    state: TrainingState,
-    *,
-    engine: str,
-    validation: Rows | Stream | None,
-    epochs: int,
-    ended: Outcome | None,
-    kept: CheckpointedTraining | None,
-    shuffle: bool,
-    tol: float,
-    patience: float,
-    epoch_scheduler: Any,
-    deadline: float,
-    on_epoch: Callable[[History], object] | None,
-    show: Callable[[History], None] | None,
-) -> None:
-    """Train epoch by epoch until something ends it; leave the right weights in the module."""
-    module, optimizer, generator = worker.module, state.optimizer, state.generator
-    history = state.history
-    assert history is not None and optimizer is not None and generator is not None
-    start = copy_weights(module)
-    if state.best_weights is None:
-        state.best_weights = copy_weights(module)  # where nothing better comes
-    # Natively nothing but the engine touches the weights, so that one look shows them all the time.
-    is_native = isinstance(worker, NativeEngine) and on_epoch is None
-    live = module.state_dict() if is_native else None
-    history.outcome, n_before = None, history.n_epochs
-    order = torch.empty(len(worker.rows), dtype=torch.int64) if shuffle else None  # made once
-    try:
-        for _ in range(epochs):
-            started = time.perf_counter()
-            if order is not None:
-                torch.randperm(len(order), generator=generator, out=order)
-            seed = int(torch.randint(2**62, (), generator=generator))
-
-            result = worker.epoch(order, seed, deadline)
-            loss = worker.evaluate(validation) if validation is not None else math.nan
-            if state.left_out is not None and isinstance(validation, Rows):
-                state.left_out.see(module, validation.X)
-
-            history.add_epoch(
-                train_loss=result.loss,
-                validation_loss=loss,
-                learning_rate=result.learning_rate,
-                gradient_norm=result.gradient_norm,
-                seconds=time.perf_counter() - started,
-            )
-            monitored = result.loss if validation is None else loss
-            history.effective_parameters = getattr(optimizer, "effective_parameters", None)
-            outcome = _judge(state, module, live, result, monitored, tol)
-            if outcome is None and result.criterion is not None:
-                outcome = Outcome(result.criterion[0])
-            if outcome is None and epoch_scheduler is not None:
-                _step_scheduler(epoch_scheduler, optimizer, monitored, state)
-            if show is not None:
-                show(history)
-            if outcome is None and state.stale_epochs >= patience:
-                is_train = validation is None
-                outcome = Outcome.NO_IMPROVEMENT if is_train else Outcome.VALIDATION_LEAST
-            if outcome is None and time.monotonic() > deadline:
-                outcome = Outcome.TIME_UP
-            # A comparison of NumPy's numbers gives np.True_, which is not True itself.
-            stops = on_epoch(history) if on_epoch is not None else False
-            if isinstance(stops, bool | np.bool_) and stops and outcome is None:
-                outcome = Outcome.STOPPED_BY_CALLBACK
-            if outcome is not None:
-                history.outcome = outcome
-                break
-            if on_epoch is not None:
-                worker = renewed(worker, engine, history)
-            if kept is not None:
-                kept.after_epoch(state, module, None)
-        else:
-            history.outcome = Outcome.EPOCHS_DONE if ended is None else ended
-        if not (is_finite(module) and _gives_finite(worker)):
-            history.outcome = Outcome.NOT_FINITE  # broken by the very last step
-        if kept is not None and epochs:
-            kept.after_epoch(state, module, history.outcome)
-    except BaseException as problem:
-        if kept is not None:
-            kept.write()
-        # Of an epoch that was cut off, some figures may stand in the history already.
-        n_whole = min(len(curve) for curve in history.curves.values())
-        history.curves = {name: curve[:n_whole] for name, curve in history.curves.items()}
-        is_main = threading.current_thread() is threading.main_thread()
-        if not (is_main and isinstance(problem, KeyboardInterrupt)):
-            _restore(state, module, start, n_before, validation is not None)
-            raise
-        history.outcome = Outcome.INTERRUPTED
-    if history.outcome is Outcome.NOT_FINITE:
-        optimizer.state.clear()  # its moments are not finite either
-    if history.outcome in (Outcome.NOT_FINITE, Outcome.INTERRUPTED):
-        _restore(state, module, start, n_before, validation is not None)
-    elif validation is not None:
-        state.latest_weights = copy_weights(module)
-        module.load_state_dict(state.best_weights)
-    if history.outcome is Outcome.NOT_FINITE and not _gives_finite(worker):
-        # Finite weights may be so large that the outputs are not.
-        state.best_loss, state.best_weights = math.inf, start
-        module.load_state_dict(start)
-
-
-def _restore(
-    state: TrainingState, module: nn.Module, start: Weights, n_before: int, validated: bool
-) -> None:
-    """Put the best weights so far into a module whose training failed.
-
-    Without validation rows, a call that finished no epoch leaves the weights that it was given.
-    """
-    assert state.history is not None and state.best_weights is not None
-    is_as_before = state.history.n_epochs == n_before and not validated
-    module.load_state_dict(start if is_as_before else state.best_weights)
-    state.latest_weights = None
-
-
-def _judge(
-    state: TrainingState,
-    module: nn.Module,
-    live: Weights | None,
-    result: EpochResult,
-    monitored: float,
-    tol: float,
-) -> Outcome | None:
-    """Count stale epochs and keep the best weights; say so where a number is not finite."""
-    # The loss of an epoch was measured before its last step: that step may have broken the weights.
-    if not (math.isfinite(result.loss) and math.isfinite(monitored) and result.is_finite):
-        return Outcome.NOT_FINITE
-    state.stale_epochs = 0 if monitored < state.best_loss - tol else state.stale_epochs + 1
-    if monitored < state.best_loss:
-        weights = module.state_dict() if live is None else live
-        state.best_weights = copied(weights, state.best_weights)
-        state.best_loss = monitored
-    return None
-
-
-def _step_scheduler(
-    scheduler: Any, optimizer: torch.optim.Optimizer, monitored: float, state: TrainingState
-) -> None:
-    if not isinstance(scheduler, ReduceLROnPlateau):
-        scheduler.step()
-        return
-    before = [group["lr"] for group in optimizer.param_groups]
-    scheduler.step(monitored)
-    if [group["lr"] for group in optimizer.param_groups] != before:
-        state.stale_epochs = 0
-
-
 def _fit_batch(
     optimizer: torch.optim.Optimizer, rows: Rows | Stream, batch_size: int, history: History
 ) -> int:
@@ -538,14 +378,3 @@ def _note_clips(
             "the gradient; its damping keeps steps short."
         )
         history.notes += [] if note in history.notes else [note]
-
-
-def _gives_finite(worker: TorchEngine | NativeEngine) -> bool:
-    """Whether the outputs for a batch of the training rows are finite, where that can be told."""
-    if isinstance(worker.rows, Stream):
-        return True
-    X = worker.rows.first(worker.batch_size).clone()  # which a forward may change in place
-    worker.module.eval()
-    with torch.no_grad(), seeded(0, worker.device):
-        outputs = worker.module(X)
-    return not isinstance(outputs, torch.Tensor) or bool(torch.isfinite(outputs).all())

@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import os
 import sys
+from itertools import zip_longest
+from typing import Any, get_args, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from linnet.cli.demo import demo
 from linnet.cli.evaluate import evaluate
@@ -20,6 +23,48 @@ from linnet.cli.tune import tune
 from linnet.cli.words import in_shell_words
 from linnet.termination import quick_presses_are_one
 
+
+class _Command(TyperCommand):
+    """A command that says in plain words which number is none."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as fault:
+            fault.message = self._no_number(fault.param, given) or fault.message
+            raise
+
+    def _no_number(self, option: Any, given: list[str]) -> str | None:
+        """Return what is wrong with an option's value if it has to be a number and is none."""
+        hint = get_type_hints(self.callback).get(getattr(option, "name", ""))
+        kind = next((kind for kind in (hint, *get_args(hint)) if kind in (int, float)), None)
+        value = _value_of(option.opts, given)
+        if kind is None or value is None:
+            return None
+        try:
+            kind(value)
+        except ValueError:
+            name, example = option.opts[0], option.default
+            example = _EXAMPLES[kind] if example is None else example
+            what = "whole number" if kind is int else "number"
+            return f"{name} {value!r} is no {what}. Write one, such as {name} {example:g}."
+        return None
+
+
+_EXAMPLES = {int: 8, float: 0.5}
+
+
+def _value_of(names: list[str], given: list[str]) -> str | None:
+    """Return what was last given for an option, as ``--name value`` or ``--name=value``."""
+    found = None
+    for argument, after in zip_longest(given, given[1:]):
+        name, is_joined, value = argument.partition("=")
+        if name in names:
+            found = value if is_joined else after
+    return found
+
+
 app = typer.Typer(
     name="linnet",
     help="Train neural networks on tables: from a file to a trained network, its pictures and its "
@@ -32,7 +77,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (demo, fit, tune, predict, evaluate, plot, show, info):
-    app.command()(command)
+    app.command(cls=_Command)(command)
 
 
 def _version(value: bool) -> None:

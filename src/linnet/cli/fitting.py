@@ -103,9 +103,9 @@ def run(job: Job) -> Result:
             scores, estimator, X, y, (rows, held_out), with_boosting=not interrupted
         )
     # The fit counts its own rows; the model keeps the numbers of the file's rows.
-    split = estimator.history_.split or {"train": np.arange(len(rows)).tolist()}
-    split = {part: kept[rows[numbers]].tolist() for part, numbers in split.items()}
-    estimator.history_.split = {**split, "test": kept[held_out].tolist()}
+    split = estimator.history_.split or {"train": np.arange(len(rows))}
+    split = {part: kept[rows[numbers]] for part, numbers in split.items()}
+    estimator.history_.split = {**split, "test": kept[held_out]}
     card = {
         "target": job.target,
         "task": task,
@@ -135,7 +135,7 @@ def _lint(
         inputs, inputs_test = (estimator.columns_.encode(X.take(r)) for r in (rows, held_out))
         numbers = np.unique(y, return_inverse=True)[1]
         told = (inputs, numbers[rows], inputs_test, numbers[held_out])
-        lines += lint.shared_rows(*told, called="test")
+        lines += lint.shared_rows(*told, called="test rows")
     return lines
 
 

@@ -105,7 +105,10 @@ Interval = Annotated[
 Seed = Annotated[
     int,
     typer.Option(
-        "--seed", "--random-state", min=0, max=2**32 - 1, help="Decides everything random."
+        "--seed",
+        "--random-state",
+        help="Decides everything random.",
+        callback=lambda given: seed(given),
     ),
 ]
 Progress = Annotated[bool, typer.Option("--progress/--no-progress", help="Show a progress bar.")]
@@ -136,7 +139,25 @@ def share(option: str, given: float | None) -> float | None:
         If it is not between 0 and 1.
     """
     if given is not None and not 0 < given < 1:
-        raise typer.BadParameter(f"{option} {given:g}: write a share between 0 and 1.")
+        example = given / 100 if 1 < given < 100 else 0.9
+        raise typer.BadParameter(
+            f"{option} {given:g}: write a share between 0 and 1, such as {example:g}."
+        )
+    return given
+
+
+def seed(given: int) -> int:
+    """Return a seed.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is not one that NumPy takes.
+    """
+    if not 0 <= given < 2**32:
+        raise typer.BadParameter(
+            f"--seed {given}: write a whole number from 0 to {2**32 - 1}, such as 0."
+        )
     return given
 
 

@@ -113,9 +113,10 @@ def _errors(
     """Errors of the whole table by training, validation and test rows, where these are known."""
     groups = None
     if chosen is not None:
-        part_of = {row: part for part, rows in estimator.history_.split.items() for row in rows}
         used = tables.rows_with_target(table, target)
-        groups = np.array([part_of.get(row, "other") for row in used.tolist()])
+        groups = np.full(len(used), "other", dtype=object)
+        for part, rows in estimator.history_.split.items():
+            groups[np.isin(used, rows)] = part
     X, y = tables.scored(table, estimator, target, None)
     predicted = estimator.predict(X)
     return ErrorHistogramDisplay.from_predictions(y, predicted, groups=groups, draw=False, **named)

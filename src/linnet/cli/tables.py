@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,12 +63,23 @@ def digest(path: Path) -> str:
 def check_column(name: str, table: pa.Table, role: str) -> None:
     """Raise ValueError, with the nearest name, unless the table has the column."""
     if name not in table.column_names:
-        listed = ", ".join(map(repr, table.column_names[:20]))
+        names = table.column_names
+        listed = ", ".join(map(repr, names[:20]))
         more = f" and {table.num_columns - 20} more" if table.num_columns > 20 else ""
         raise ValueError(
-            f"There is no {role} column {name!r}{did_you_mean(name, table.column_names) or '.'} "
-            f"The table has {listed}{more}."
+            f"There is no {role} column {name!r}{did_you_mean(name, names) or '.'} "
+            f"The table has {listed}{more}.{_likely_cause(names)}"
         )
+
+
+def _likely_cause(names: list[str]) -> str:
+    """Say why the names of a table are likely to be others than its reader expects."""
+    if all(re.fullmatch(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?", name) for name in names):
+        return " These are numbers: write a line of names above the first row."
+    delimiter = next((mark for mark in ";\t|," if mark in names[0]), None)
+    if len(names) == 1 and delimiter is not None:
+        return f" It is one column: write --delimiter {delimiter!r}."
+    return ""
 
 
 def check_numbers(table: pa.Table, types: Mapping[str, str]) -> None:
@@ -159,8 +171,8 @@ def chosen_rows(rows: str | None, path: Path, table: pa.Table, estimator: Any) -
     known = estimator.card_.get("table")
     known = known if isinstance(known, dict) else {}
     held_out = estimator.history_.split.get("test")
-    is_same = bool(held_out) and known.get("sha256") == digest(path)
-    is_same = is_same and table.num_rows == known.get("n_rows") > max(held_out)
+    is_same = held_out is not None and len(held_out) > 0 and known.get("sha256") == digest(path)
+    is_same = is_same and table.num_rows == known.get("n_rows") > held_out.max()
     if rows == "test" and not is_same:
         raise ValueError(
             f"{path} is not the table that the model was fitted on, or no rows were held out then: "
@@ -168,7 +180,7 @@ def chosen_rows(rows: str | None, path: Path, table: pa.Table, estimator: Any) -
         )
     if is_same and rows != "all":
         say(f"This is the table of the fit: taking the {len(held_out):,} rows held out then.")
-        return np.array(held_out)
+        return held_out
     if is_same:
         say("This is the table of the fit: most of these rows were trained on.", style="yellow")
     return None

@@ -42,7 +42,6 @@ _WHOLE = {
     "resume=True": "--resume",
     "overwrite=True": "--force",
     "early_stopping=False": "--validation-fraction 0",
-    "`patience`": "--n-iter-no-change",
     " or a float among {inf}": "",
     ") or None. Got": "). Got",
     "] or None. Got": "]. Got",

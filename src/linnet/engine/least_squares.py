@@ -56,6 +56,7 @@ class FlatNetwork:
         self.set(w)
         outputs = np.empty((len(self.X), self.n_outputs))
         self.network.predict(self.X, outputs, n_threads)
+        self.network.raise_interruption()
         return outputs
 
 
@@ -78,7 +79,8 @@ class NativeResiduals:
         self.n_residuals = network.y.size
         P = network.n_weights
         self._JJ, self._Jr = np.empty((P, P)), np.empty((P, 1))
-        self._w, self._here = np.full(P, np.nan), np.empty_like(network.y)  # outputs at w
+        # w and the outputs at it, the latest first: where a step begins, and what it tries.
+        self._known: list[tuple[np.ndarray, np.ndarray]] = []
 
     def normal_equations(self, w: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Return r'r, J'J (P, P) and J'r (P,); both arrays are overwritten by the next call."""
@@ -92,23 +94,29 @@ class NativeResiduals:
 
     def sum_of_squares(self, w: np.ndarray) -> float:
         """Return r'r."""
-        n = self._network
-        n.set(w)
-        # The loss is a mean over the outputs.
-        mean = n.network.evaluate(n.X, n.y, n.weight, _SQUARED_ERROR, self._n_threads)
-        n.network.raise_interruption()
-        return mean * n.y.shape[1]
+        squares = (self._outputs(w) - self._network.y) ** 2
+        if self._network.weight is not None:
+            squares *= self._network.weight[:, None]
+        return float(squares.sum())
 
     def pull_back(self, w: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Return J(w)'r(v) (P,)."""
         n, out = self._network, np.empty((len(w), 1))
-        there = n.outputs(v, self._n_threads)
-        if not np.array_equal(w, self._w):  # each trial of a step asks for the same w
-            self._w, self._here = w.copy(), n.outputs(w, self._n_threads)
+        here, there = self._outputs(w), n.outputs(v, self._n_threads)
         n.set(w)
         # The gradient of half the squared error from targets whose residuals at w are r(v).
         n.network.gradient(
-            n.X, self._here - there + n.y, n.weight, _SQUARED_ERROR, n.offsets, out, self._n_threads
+            n.X, here - there + n.y, n.weight, _SQUARED_ERROR, n.offsets, out, self._n_threads
         )
         n.network.raise_interruption()
         return out[:, 0] * (self.n_residuals / 2)
+
+    def _outputs(self, w: np.ndarray) -> np.ndarray:
+        """Return the outputs (N, K) at w; those at the last two w are kept."""
+        at = next((i for i, (known, _) in enumerate(self._known) if np.array_equal(known, w)), None)
+        if at is None:
+            found = w.copy(), self._network.outputs(w, self._n_threads)
+        else:
+            found = self._known.pop(at)
+        self._known = [found, *self._known[:1]]
+        return found[1]

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from linnet import interruption
 from linnet.data import Rows, Stream
 from linnet.engine.processors import processors
 from linnet.engine.program import Program
@@ -288,6 +289,7 @@ def build(program: Program, trained: list[bool], groups: list[int]) -> Any:
         trained,
         groups,
         [counter.reshape(1).numpy() for counter in program.counters],
+        interruption.check,
     )
 
 

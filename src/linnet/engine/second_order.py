@@ -21,7 +21,7 @@ from linnet.engine.torch_engine import TorchEngine, is_finite
 from linnet.history import EpochResult
 from linnet.losses import Loss
 from linnet.solvers import LBFGS, LevenbergMarquardt
-from linnet.solvers.independence import dependence, in_training
+from linnet.solvers.independence import dependence, in_training, unable
 from linnet.solvers.lbfgs import converted
 from linnet.solvers.levenberg_marquardt import refusal
 from linnet.solvers.residuals import ModuleResiduals, SquaredResiduals
@@ -208,8 +208,9 @@ def choose_least_squares(
         )
     with in_training(module):
         fault = dependence(module, rows.X)
+        told = unable(module, rows.X) if fault else ""
     if fault:
-        raise ValueError(f"{refusal(fault)} Leave that out, or choose 'adamw'.")
+        raise ValueError(told or f"{refusal(fault)} Leave that out, or choose 'adamw'.")
     if engine == "torch":
         return LeastSquaresEngine, "engine='torch' was asked for."
     faults = why_not(module, loss, optimizer, rows, device, known=(LevenbergMarquardt,))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from linnet import interruption
 from linnet.data import Rows, Stream
 from linnet.engine.placement import threads
 from linnet.engine.processors import processors
@@ -114,6 +115,7 @@ class TorchEngine:
         self, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor | None
     ) -> torch.Tensor:
         """Leave the gradient of a batch in the parameters, and return its loss."""
+        interruption.check()
         self.optimizer.zero_grad()
         loss = self.loss(self.module(x), y, weight)
         if not loss.requires_grad:
@@ -142,6 +144,7 @@ class TorchEngine:
         n_threads = torch.get_num_threads()
         with torch.no_grad(), seeded(0, self.device), processors(n_threads):
             for x, y, weight in rows.batches(block_size(self.module, rows, self.batch_size)):
+                interruption.check()
                 loss = self.loss(self.module(x), y, weight)
                 divisor = self.loss.divisor(y, weight)
                 if divisor:  # else none of the rows counts, and their mean is 0 / 0
@@ -168,10 +171,14 @@ def predict(module: nn.Module, X: torch.Tensor, batch_size: int = 1) -> torch.Te
     try:
         with torch.no_grad(), threads():
             blocks = X.split(block_size(module, Rows(X, X), batch_size))
-            # A copy, for a forward such as ``x -= mean`` changes its input in place.
-            return torch.cat([module(x.clone()) for x in blocks])
+            return torch.cat([_of_block(module, x) for x in blocks])
     finally:
         module.train(was_training)
+
+
+def _of_block(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    interruption.check()
+    return module(x.clone())  # a copy, for a forward such as ``x -= mean`` changes its input
 
 
 def is_finite(module: nn.Module) -> bool:

@@ -23,7 +23,8 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
 
     With nothing set, network and training are chosen from the size of the table, and the choice is
     told in ``history_.notes``. X is standardised inside. Probabilities are scaled by a temperature,
-    which is learnt from rows that the members were not trained on.
+    which is learnt from rows that the members were not trained on; so they are true for labels as
+    they are, although the members learn smoothed ones.
 
     {parameters}
 
@@ -47,8 +48,8 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
         0 by all members. NaN for rows that no member holds out: with fewer than four members, with
         splits in `cv` that miss them, or after Ctrl-C. A model file does not keep them.
     loss_curve_, validation_loss_curve_ : list of float
-        Mean log loss of each epoch, in nats: the mean over members, those that have
-        stopped or diverged by their best epoch.
+        Mean log loss of each epoch, in nats, of smoothed labels, so that it is never 0: the mean
+        over members, those that have stopped or diverged by their best epoch.
     n_iter_, n_outputs_
         Most epochs of a member; outputs of the networks.
     columns_ : linnet.table.Columns
@@ -67,6 +68,7 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
     """
 
     loss_names = ("log_loss",)
+    automatic = EnsembleEstimator.automatic | {"label_smoothing"}
     _out_of_fold_name = "oof_probabilities_"
 
     def __init__(
@@ -79,6 +81,7 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
         loss="log_loss",
         class_weight=None,
         dropout="auto",
+        label_smoothing="auto",
         n_frequencies="auto",
         frequency_scale="auto",
         solver="auto",
@@ -180,7 +183,7 @@ def _towards_one(temperature: float, rows: np.ndarray, weight: np.ndarray | None
     return float(temperature ** (n_rows / (n_rows + _ROWS_OF_PRIOR)))
 
 
-_ROWS_OF_PRIOR = 30
+_ROWS_OF_PRIOR = 100
 _RANGE = (0.1, 20.0)
 _MOST_FROM_A_SECOND = 0.2
 

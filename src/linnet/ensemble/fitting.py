@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +16,14 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from linnet import user_warnings
 from linnet.checkpoint import Checkpoint, opened
 from linnet.engine.placement import threads
 from linnet.engine.prediction import predict
 from linnet.ensemble.folds import Folds, of_splits, windows
 from linnet.ensemble.members import Member, Plan, train_members
 from linnet.ensemble.settings import Settings, choose
+from linnet.estimators.absent import Absent
 from linnet.estimators.encoding import checked_outputs, encode
 from linnet.estimators.estimator import NetworkEstimator, Target
 from linnet.estimators.inputs import read_inputs
@@ -156,6 +157,11 @@ class EnsembleEstimator(NetworkEstimator):
             self._fit(X, y, sample_weight, kept)
         return self
 
+    partial_fit = Absent(
+        "its members are trained on all rows. Give fit all of them, or use MLPRegressor or "
+        "MLPClassifier, which have it."
+    )
+
     def _check_others(self, given: dict[str, Any]) -> None:
         """Raise TypeError, with what to write instead, if `fit` is given what it does not take."""
         if not given:
@@ -257,7 +263,7 @@ class EnsembleEstimator(NetworkEstimator):
         known = (prepared.weight, prepared.seed_of_errors, max_time)
         if self._calibrate(module, trained, plan, target, *known):
             history.outcome = Outcome.INTERRUPTED
-            warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=4)
+            user_warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning)
         self.columns_, self.target_, self.module_ = prepared.columns, target, module
         self.settings_, self.history_ = plan.settings, history
         self.histories_ = [member.history for member in trained]
@@ -270,7 +276,7 @@ class EnsembleEstimator(NetworkEstimator):
             self._out_of_fold = whole
 
     def _choose(self, n_rows: int, n_inputs: int, n_outputs: int) -> Settings:
-        given = {name: getattr(self, name) for name in _DECIDED}
+        given = {name: getattr(self, name) for name in self.automatic}
         if not isinstance(given["hidden_layer_sizes"], str):
             given["hidden_layer_sizes"] = tuple(self._hidden_sizes())
         return choose(n_rows, n_inputs, n_outputs, is_classes=is_classifier(self), **given)

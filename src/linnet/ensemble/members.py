@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -20,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from linnet import losses, solvers
+from linnet import losses, solvers, user_warnings
 from linnet.checkpoint import Checkpoint
 from linnet.crew import Crew
 from linnet.data import Rows, read_rows
@@ -106,6 +105,7 @@ class Plan:
     n_outputs : int
         K.
     loss : losses.Loss
+        That of the labels as they are.
     settings : Settings
     seeds : list of M int
     folds : linnet.ensemble.folds.Folds
@@ -163,8 +163,10 @@ class Plan:
         settings, held_out = self.settings, self.folds.held_out[number]
         module, optimizer, generator = self.start(number)
         assert self.rows is not None
+        loss, y = self.learnt()
         # By their numbers: copies for all members at once would take as much memory as M tables.
-        rows = self.rows.choose(self.folds.trained(number), self.weight)
+        rows = self.rows if y is self.y else replace(self.rows, y=torch.from_numpy(y))
+        rows = rows.choose(self.folds.trained(number), self.weight)
         batch_size = self._n_batch(number)
         n_steps = settings.max_iter * -(-len(rows) // batch_size)
         scheduler = None
@@ -174,15 +176,15 @@ class Plan:
         weight = None if self.weight is None else self.weight[held_out]
         member = Member(module, History(), held_out, np.empty((0, self.n_outputs)))
         how = {**self.options, **how}
-        state.left_out = LeftOut.of(len(held_out), self.n_outputs)
+        state.left_out = LeftOut.of(loss, y[held_out], weight, self.n_outputs)
         try:
             train(
                 module,
                 rows,
                 X_val=X_held_out,
-                y_val=self.y[held_out],
+                y_val=y[held_out],
                 sample_weight_val=weight,
-                loss=self.loss,
+                loss=loss,
                 optimizer=optimizer,
                 scheduler=scheduler,
                 scheduler_step="batch",
@@ -203,9 +205,22 @@ class Plan:
         member.history.seed = self.seeds[number]
         outputs = predict(module, torch.from_numpy(X_held_out)).double()
         if state.left_out is not None:
-            outputs = state.left_out.chosen(self.loss, self.y[held_out], weight, outputs)
+            outputs = state.left_out.chosen(outputs)
         member.outputs = outputs.numpy()
         return member
+
+    def learnt(self) -> tuple[losses.Loss, np.ndarray]:
+        """Return the loss and the targets of the training, which may be of smoothed labels.
+
+        A label is 1 - s + s / K for its class and s / K for the others (Szegedy et al. 2016,
+        section 7); where each output says yes or no, K is 2.
+        """
+        s = self.settings.label_smoothing
+        if not s:
+            return self.loss, self.y
+        if self.y.ndim == 1:
+            return losses.resolve("log_loss", label_smoothing=s), self.y
+        return self.loss, self.y * (1 - s) + s / 2
 
 
 def _optimizer(module: nn.Module, settings: Settings, n_batch: int) -> torch.optim.Optimizer:
@@ -318,12 +333,12 @@ def train_members(
     if crew.interrupted:
         for member in members:
             member.history.outcome = Outcome.INTERRUPTED
-        warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning, stacklevel=4)
+        user_warnings.warn(Outcome.INTERRUPTED.sentence, ConvergenceWarning)
     n_broken = sum(m.history.outcome is Outcome.NOT_FINITE for m in whole)
     if n_broken:
         told = Outcome.NOT_FINITE.sentence
         told = f"In {n_broken} of {n_members} members {told[0].lower()}{told[1:]}"
-        warnings.warn(told, ConvergenceWarning, stacklevel=4)
+        user_warnings.warn(told, ConvergenceWarning)
     return members or whole  # where no member's loss ever was finite, their first weights
 
 

@@ -31,6 +31,8 @@ class Settings:
         How weights start.
     dropout : float
         Fraction of hidden activations set to zero in training.
+    label_smoothing : float
+        Share of each class label that is spread evenly over all classes in training; of numbers 0.
     solver : str
     learning_rate_init : float
         Greatest learning rate of a layer of `reference_width` inputs; with Adam's family others
@@ -58,6 +60,7 @@ class Settings:
     frequency_scale: float = 0.2
     initialization: str = "torch"
     dropout: float = 0.0
+    label_smoothing: float = 0.0
     solver: str = "adamw"
     learning_rate_init: float = 0.015
     reference_width: int = 128
@@ -80,9 +83,10 @@ class Settings:
         waves = f"{self.n_frequencies} cosine{plural} of each input, " if self.n_frequencies else ""
         takes_all = takes_all_rows(self.solver)
         steps = "all rows at once" if takes_all else f"batches of {self.batch_size:,}"
+        labels = f", labels smoothed by {self.label_smoothing:g}" if self.label_smoothing else ""
         return (
             f"{waves}hidden layers {hidden}, {self.activation}; {self.solver}, {steps}, at most "
-            f"{self.max_iter:,} epochs"
+            f"{self.max_iter:,} epochs{labels}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,6 +111,8 @@ class Settings:
 
 # A network learns class labels by heart in fewer epochs than numbers.
 _RATE_OF_CLASSES = 0.01
+# Without, it is soon so sure of them that its validation loss grows while it still learns.
+_SMOOTHING_OF_CLASSES = 0.1
 # Steps that a small table needs, and the most epochs for them.
 _FEWEST_STEPS = 600
 _MOST_EPOCHS = 150
@@ -145,6 +151,8 @@ def choose(
     settings = replace(Settings(), **chosen)
     if is_classes and "learning_rate_init" not in chosen:
         settings = replace(settings, learning_rate_init=_RATE_OF_CLASSES)
+    if is_classes and "label_smoothing" not in chosen:
+        settings = replace(settings, label_smoothing=_SMOOTHING_OF_CLASSES)
     if "batch_size" not in chosen:
         size = 2 ** round(math.log2(64 * math.sqrt(max(1, n_rows) / _ROWS_OF_64)))
         settings = replace(settings, batch_size=min(1024, max(32, size)))

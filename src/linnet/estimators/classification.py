@@ -11,10 +11,13 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from linnet import losses
 from linnet.engine.placement import threads
+from linnet.estimators.absent import Absent
 from linnet.estimators.estimator import NetworkEstimator, Target
 from linnet.estimators.fitting import OneNetwork
 from linnet.estimators.scores import accuracy_scorer
 from linnet.estimators.targets import ClassTarget, check_class_target
+
+_NO_ORDER = "classes have no order. How sure a prediction is, predict_proba tells."
 
 
 class Classification(ClassifierMixin, NetworkEstimator):
@@ -36,7 +39,13 @@ class Classification(ClassifierMixin, NetworkEstimator):
         return ClassTarget.fit(y, weight, self._classes_to_come if partial else None)
 
     def _targets(
-        self, target: ClassTarget, y: np.ndarray, name: str, loss: losses.Loss
+        self,
+        target: ClassTarget,
+        y: np.ndarray,
+        name: str,
+        loss: losses.Loss,
+        *,
+        overwrite: bool = False,
     ) -> np.ndarray:
         encoded = target.encode(y, name)
         one_output = target.n_outputs == 1 and loss.compares == "anything"
@@ -113,6 +122,9 @@ class Classification(ClassifierMixin, NetworkEstimator):
                 probabilities = torch.softmax(outputs, dim=-1)
         one = probabilities.numpy()
         return np.hstack([1 - one, one]) if target.n_outputs == 1 and not target.multilabel else one
+
+    predict_interval = Absent(_NO_ORDER)
+    predict_quantiles = Absent(_NO_ORDER)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the natural logarithm of `predict_proba`.

@@ -41,6 +41,11 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
         "float, default={default}",
         "Fraction of hidden activations set to zero in training, from 0 to below 1.",
     ),
+    "label_smoothing": (
+        "float, default={default}",
+        "Share of each label that is spread evenly over all classes in training, from 0 to below "
+        "1; 0: labels as they are.",
+    ),
     "n_frequencies": (
         "int, default={default}",
         "Cosines of each input next to the input itself (`linnet.network.PeriodicEmbedding`).",

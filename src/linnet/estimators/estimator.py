@@ -20,13 +20,14 @@ from sklearn.utils.validation import check_is_fitted
 from linnet import losses
 from linnet.engine.placement import threads
 from linnet.engine.prediction import predictor
+from linnet.estimators.absent import Absent
 from linnet.estimators.encoding import checked_outputs, encode
 from linnet.estimators.fitted import Fitted
 from linnet.estimators.inputs import check_lengths, read_inputs, read_weights
 from linnet.estimators.parameters import CONSTRAINTS, check_names
 from linnet.estimators.parts import Part, take
 from linnet.estimators.scores import Scorer
-from linnet.estimators.targets import ClassTarget, RegressionTarget, plain_array
+from linnet.estimators.targets import OF_WEIGHT, ClassTarget, RegressionTarget, plain_array
 from linnet.table import Columns, mapped
 
 Target = RegressionTarget | ClassTarget
@@ -85,9 +86,11 @@ class NetworkEstimator(Fitted, BaseEstimator):
         """Return the rows' weights, times those of their classes."""
         return weight
 
-    def _targets(self, target: Any, y: np.ndarray, name: str, loss: losses.Loss) -> np.ndarray:
-        """Return y as the loss compares it."""
-        return target.encode(y, name)
+    def _targets(
+        self, target: Any, y: np.ndarray, name: str, loss: losses.Loss, *, overwrite: bool = False
+    ) -> np.ndarray:
+        """Return y as the loss compares it, in y's own memory if it may be written over."""
+        return target.encode(y, name, overwrite=overwrite)
 
     # The fit --------------------------------------------------------------------------------
 
@@ -102,7 +105,13 @@ class NetworkEstimator(Fitted, BaseEstimator):
                 "X holds 1 sample (n_samples=1): one row is too little to learn from. Give two or "
                 "more."
             )
-        return Part(X, y, read_weights(sample_weight, len(y), "sample_weight"))
+        weight = read_weights(sample_weight, len(y), "sample_weight")
+        if weight is not None and np.count_nonzero(weight) < fewest:
+            raise ValueError(
+                f"1 of {len(y):,} rows has a weight above 0: one row is too little to learn from. "
+                "Give two or more such weights."
+            )
+        return Part(X, y, weight)
 
     def _fit_columns(self, X: Any, weight: np.ndarray | None, *, partial: bool) -> Columns:
         options = {"standardize": self.scale_X, "allow_constant": partial}
@@ -113,14 +122,17 @@ class NetworkEstimator(Fitted, BaseEstimator):
                     "X is an array, whose columns have no names. Give X as a data frame, or leave "
                     "column_types out."
                 )
-            return Columns.for_array(X, sample_weight=weight, **options)
-        if weight is not None:
+        elif weight is not None:
             X = take(X, np.flatnonzero(weight > 0))  # a row of weight 0 is as good as absent
         try:
+            if isinstance(X, np.ndarray):
+                return Columns.for_array(X, sample_weight=weight, **options)
             return Columns.fit(X, types=self.column_types, **options)
         except ValueError as fault:
             # The table room calls the parameter `types`, as read_table does.
             told = re.sub(r"\btypes(?==| gives| names)", "column_types", str(fault))
+            if weight is not None:
+                told = told.replace("X is constant,", f"X is constant{OF_WEIGHT},")
             raise ValueError(told) from fault
 
     _says_lines = True  # the shell says them in its own words
@@ -142,6 +154,10 @@ class NetworkEstimator(Fitted, BaseEstimator):
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
+
+    from_preset: Any = Absent(
+        "presets are of one network for numbers. Write MLPRegressor.from_preset('fitnet')."
+    )
 
     # After the fit --------------------------------------------------------------------------
 

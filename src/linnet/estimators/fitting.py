@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import math
 import os
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +17,7 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from linnet import solvers
+from linnet import solvers, user_warnings
 from linnet.checkpoint import Checkpoint, opened
 from linnet.engine.prediction import predict as predict_rows
 from linnet.estimators.automatic import choose_solver
@@ -35,7 +34,7 @@ from linnet.estimators.optimization import (
     without_effect,
 )
 from linnet.estimators.parameters import check_parameters, check_same_network, has_new_rates
-from linnet.estimators.parts import Part, Parts, divide, take
+from linnet.estimators.parts import Part, Parts, divide, sets_aside, take
 from linnet.estimators.preparation import Encoded, Network, Prepared
 from linnet.estimators.schedules import STEPPED_PER_BATCH
 from linnet.estimators.scores import score_keeper
@@ -177,10 +176,9 @@ class OneNetwork(NetworkEstimator):
                 checkpoint=kept,
                 state=network.state,
             )
+            del rows
             self._keep(prepared, history, is_first=not (partial or goes_on))
-            split = prepared.split
-            del prepared, network, rows  # for a list takes ten times as much memory as its array
-            history.split = {part: numbers.tolist() for part, numbers in split.items()}
+            history.split = prepared.split
 
     def _watched(self, prepared: Prepared) -> dict[str, Any]:
         """Return what `linnet.train` is given of validation rows, which are scored each epoch."""
@@ -212,19 +210,19 @@ class OneNetwork(NetworkEstimator):
         kept: Checkpoint | None,
     ) -> Prepared:
         """Check, split and encode the rows, and make the network and its optimizer."""
-        parts, seed = self._parts(given, validation, goes_on=goes_on, partial=partial, kept=kept)
+        how = {"goes_on": goes_on, "partial": partial}
+        parts, seed, lines = self._parts(given, validation, kept=kept, **how)
         part, held_out = parts.train, parts.validation
-        network = self._network(parts, seed, goes_on=goes_on, partial=partial)
+        network = self._network(parts, seed, **how)
+        del parts.known_y  # as are encoded rows and others below: rows may be many
         module, state, dtype = network.module, network.state, dtype_of(network.module)
-        n_rows, is_split, is_first = len(part.y), bool(parts.rows), not (partial or goes_on)
-        lines = lint_order(self, parts.whole_y, is_split=is_split) if is_first else []
-        del parts.whole_y  # as are encoded rows and others below: rows may be many
+        n_rows, is_split = len(part.y), bool(parts.rows)
         solver, schedule, note = self._choose_solver(network, part, partial=partial)
         batch_size = self._batch_size(solver, n_rows)
         if state.optimizer is None or has_new_rates(self):
             state.optimizer = make_optimizer(self, solver, module, batch_size, part.weight)
-            how = (state.optimizer, n_rows, batch_size)
-            state.scheduler = make_schedule(self, solver, schedule, *how)
+            known = (state.optimizer, n_rows, batch_size)
+            state.scheduler = make_schedule(self, solver, schedule, *known)
         if kept is not None:
             scales = {
                 name: str(value)
@@ -240,7 +238,7 @@ class OneNetwork(NetworkEstimator):
             inputs = training_inputs(network.columns, held_out.X, dtype, is_copy=is_copy)
             del held_out.X  # it may have been written over
             encoded_val = Encoded(inputs, *self._compared(network, held_out, "y_val"))
-        targets, weight = self._compared(network, part, "y")
+        targets, weight = self._compared(network, part, "y", overwrite=True)
         is_one_class = is_classifier(self) and part.y.ndim == 1
         del part.y  # rows may be many, and from here on their encoded form is needed alone
         inputs = training_inputs(network.columns, part.X, dtype, is_copy=is_split)
@@ -267,15 +265,17 @@ class OneNetwork(NetworkEstimator):
         goes_on: bool,
         partial: bool,
         kept: Checkpoint | None,
-    ) -> tuple[Parts, int]:
-        """Return the rows to train on, to validate and to test, and the seed of everything."""
+    ) -> tuple[Parts, int, list[str]]:
+        """Return the rows in parts, the seed of everything, and what misleads in their order."""
         whole = self._read(*given, reset=not goes_on, fewest=1 if partial else 2)
         held_out = self._read_validation(*validation)
         random_state = self.history_.seed if goes_on else self.random_state
         seed = draw_seed(random_state) if kept is None else kept.seed_for(random_state)
         if partial:
-            return Parts.undivided(whole, held_out), seed
-        return divide(self, whole, held_out, seed), seed
+            return Parts.undivided(whole, held_out), seed, []
+        is_split = sets_aside(self, held_out)
+        lines = [] if goes_on else lint_order(self, whole.y, is_split=is_split)
+        return divide(self, whole, held_out, seed), seed, lines
 
     def _read_validation(self, X_val: Any, y_val: Any, weight_val: Any) -> Part | None:
         given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": weight_val}
@@ -303,20 +303,18 @@ class OneNetwork(NetworkEstimator):
             return Network(self.columns_, self.target_, loss, module, state, None)
         part = parts.train
         columns = self._fit_columns(part.X, part.weight, partial=partial)
-        # A rare class may be among the validation rows only; a scale is of training rows only.
-        whole = (parts.whole_y, parts.whole_weight)
-        known = whole if is_classifier(self) else (part.y, part.weight)
-        target = self._fit_target(*known, partial=partial)
+        target = self._fit_target(parts.known_y, parts.known_weight, partial=partial)
         generator = torch.Generator().manual_seed(seed)
         module = self._build(columns.n_features, target, generator)
         return Network(columns, target, self._loss(target), module, TrainingState(), generator)
 
     def _compared(
-        self, network: Network, part: Part, name: str
+        self, network: Network, part: Part, name: str, *, overwrite: bool = False
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return targets as the loss compares them, and the rows' weights."""
-        targets = self._targets(network.target, part.y, name, network.loss)
+        """Return targets as the loss compares them, perhaps written over y, and rows' weights."""
         weight = self._class_weighted(part.y, part.weight)
+        known = (network.target, part.y, name, network.loss)
+        targets = self._targets(*known, overwrite=overwrite)
         return narrowed(targets, dtype_of(network.module)), weight
 
     def _choose_solver(
@@ -342,11 +340,10 @@ class OneNetwork(NetworkEstimator):
         if self.batch_size == "auto":
             return min(200, n_rows)
         if self.batch_size > n_rows:
-            warnings.warn(
+            user_warnings.warn(
                 f"batch_size={self.batch_size} is more than the {n_rows} training rows; it is "
                 f"taken as {n_rows}.",
                 UserWarning,
-                stacklevel=5,
             )
         return min(int(self.batch_size), n_rows)
 
@@ -354,26 +351,33 @@ class OneNetwork(NetworkEstimator):
 
     def _keep(self, prepared: Prepared, history: History, *, is_first: bool) -> None:
         """Take up a trained network: what its rows, its errors and its scores say, then itself."""
-        network, rows, validation = prepared.network, prepared.rows, prepared.validation
+        network, validation = prepared.network, prepared.validation
         columns, target, module = network.columns, network.target, network.module
         history.seed = prepared.seed
         history.notes += [note for note in prepared.notes if note not in history.notes]
-        held_out = (None, None) if validation is None else (validation.inputs, validation.targets)
         if is_first:
-            seen = RowsSeen(rows.inputs, rows.targets, *held_out, prepared.is_one_class)
-            lines = prepared.lines + lint_fit(self, seen, columns, module)
+            lines = prepared.lines + self._lint(prepared)
             history.notes += lines
             self._say(lines)
+        del prepared.rows  # what is learnt of validation rows takes memory of its own
         test = prepared.test
         if test is not None:
             inputs = torch.from_numpy(encode(columns, test.X, dtype_of(module)))
             outputs = predict_rows(module, inputs.to(dtype_of(module))).double()
             self.test_score_ = self._scorer_of_outputs(target, test)(outputs)
-        self._learn_errors(network, held_out[0], prepared.held_out)
+        inputs_val = None if validation is None else validation.inputs
+        self._learn_errors(network, inputs_val, prepared.held_out)
         self.columns_, self.target_, self.module_ = columns, target, module
         self.history_, self._state = history, network.state
         self._validation_scores = None if validation is None else network.state.scores
         self._fitted_as = self.get_params(deep=False)
+
+    def _lint(self, prepared: Prepared) -> list[str]:
+        """Return what misleads in the rows, as they were trained on."""
+        rows, validation, network = prepared.rows, prepared.validation, prepared.network
+        held_out = (None, None) if validation is None else (validation.inputs, validation.targets)
+        seen = RowsSeen(rows.inputs, rows.targets, *held_out, prepared.is_one_class)
+        return lint_fit(self, seen, network.columns, network.module)
 
     def _learn_errors(
         self, network: Network, inputs: np.ndarray | None, held_out: Part | None
@@ -389,10 +393,9 @@ class OneNetwork(NetworkEstimator):
         decays |= any(note.startswith("solver='auto': AdamW") for note in history.notes)
         has_rate = not isinstance(self._state.optimizer, solvers.TAKE_ALL_ROWS)
         if history.outcome is Outcome.EPOCHS_DONE and falling and not (unlimited or decays):
-            warnings.warn(
+            user_warnings.warn(
                 f"max_iter={self.max_iter} epochs are done and the loss is still falling: the "
                 "training has not converged. Give a larger max_iter"
                 f"{' or learning_rate_init' * has_rate}.",
                 ConvergenceWarning,
-                stacklevel=3,
             )

@@ -69,7 +69,10 @@ def lint_fit(
     lines = []
     if rows.inputs_val is not None and rows.targets_val is not None:
         held_out = (rows.inputs_val, rows.targets_val)
-        lines += lint.shared_rows(rows.inputs, rows.targets, *held_out, rows=rows.trained)
+        of_members = rows.trained is not None
+        called = "rows that the first member holds out" if of_members else "validation rows"
+        how = {"rows": rows.trained, "called": called}
+        lines += lint.shared_rows(rows.inputs, rows.targets, *held_out, **how)
     names = columns.feature_names
     if rows.is_one_class:
         classes = rows.targets.reshape(len(rows.targets))

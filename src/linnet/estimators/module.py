@@ -38,6 +38,18 @@ _BOUNDED = {
 _SHAPING = {"View", "Squeeze", "Unsqueeze"}
 
 
+def _copied(module: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(module)
+    except (RuntimeError, TypeError) as fault:
+        # Such as of torch's older weight_norm, or of a lock or an open file.
+        raise ValueError(
+            f"The module cannot be copied, and a copy is what an estimator trains ({fault}). Give "
+            "a function that makes one, such as module=lambda n_inputs, n_outputs: MyNet(), and "
+            "write torch.nn.utils.parametrizations.weight_norm for torch.nn.utils.weight_norm."
+        ) from fault
+
+
 class OwnModule(OneNetwork):
     """An estimator that trains a copy of a module of the user's."""
 
@@ -48,7 +60,7 @@ class OwnModule(OneNetwork):
         is_class = isinstance(target, ClassTarget)
         with seeded(seed, torch.device("cpu")):
             if isinstance(self.module, nn.Module):
-                module = copy.deepcopy(self.module).cpu()
+                module = _copied(self.module).cpu()
             else:
                 n_outputs = len(target.classes) if is_class else target.n_outputs
                 module = _call(self.module, n_inputs, n_outputs)

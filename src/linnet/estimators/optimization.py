@@ -101,14 +101,16 @@ def check_least_squares(estimator: Any, loss: Loss) -> None:
 
 
 def without_effect(estimator: Any) -> str:
-    """Return a sentence that names what is set and plays no part in Levenberg-Marquardt."""
+    """Return a sentence that names what is set and without effect on the solver."""
     solver = estimator.solver
-    if not _is_least_squares(solver):
+    if not solvers.takes_all_rows(solver):
         return ""
+    is_lm = _is_least_squares(solver)
+    rate = "it has no learning rate" if is_lm else "its line search finds the length of a step"
     reasons = {
         "batch_size": "it takes all rows at once",
-        "learning_rate": "it has no learning rate",
-        "learning_rate_init": "it has no learning rate",
+        "learning_rate": rate,
+        "learning_rate_init": rate,
     }
     if not isinstance(solver, str):
         reasons["alpha"] = "a solver that is no name has its own weight_decay"
@@ -117,7 +119,8 @@ def without_effect(estimator: Any) -> str:
     given = [name for name, value in values.items() if value != defaults[name].default]
     told = ", ".join(f"{name}={values[name]!r}" for name in given)
     why = " and ".join(dict.fromkeys(reasons[name] for name in given))
-    return f"{told}: without effect on Levenberg-Marquardt, for {why}." if given else ""
+    name = "Levenberg-Marquardt" if is_lm else "L-BFGS"
+    return f"{told}: without effect on {name}, for {why}." if given else ""
 
 
 def _is_least_squares(solver: Any) -> bool:

@@ -44,6 +44,7 @@ CONSTRAINTS: dict[str, list] = {
     "output_activation": [StrOptions(set(ACTIVATIONS))],
     "initialization": [StrOptions(set(INITIALIZATIONS))],
     "dropout": [_FRACTION],
+    "label_smoothing": [_FRACTION],
     "n_frequencies": [_Number(Integral, 0, 1000, closed="both")],
     "frequency_scale": [_POSITIVE],
     "quantile": [_Number(Real, 0, 1, closed="neither")],
@@ -80,17 +81,23 @@ CONSTRAINTS: dict[str, list] = {
     "n_threads": [_Number(Integral, 1, 1024, closed="both"), None],
 }
 
-# A value of each parameter whose default is no number; the shell has no word for "auto".
+# A value of each parameter whose default shows none; the shell has no word for "auto".
 _EXAMPLES = {
     "alpha": 0.01,
+    "batch_size": 32,
+    "class_weight": "balanced",
     "clip_grad_norm": 1.0,
+    "column_types": {"zip": "category"},
+    "cv": 4,
     "dropout": 0.1,
     "frequency_scale": 0.2,
+    "label_smoothing": 0.1,
     "learning_rate_init": 0.01,
     "max_iter": 200,
     "max_time": 60,
     "n_frequencies": 2,
     "n_threads": 2,
+    "random_state": 0,
 }
 
 # What people write who come from elsewhere, and what it is called here.
@@ -229,8 +236,6 @@ def _check_range(estimator: Any, name: str, value: Any) -> None:
     try:
         validate_parameter_constraints({name: constraints}, {name: value}, type(estimator).__name__)
     except InvalidParameterError as fault:
-        if not any(isinstance(constraint, _Number) for constraint in constraints):
-            raise
         default = inspect.signature(type(estimator)).parameters[name].default
         example = _EXAMPLES.get(name, default)
         raise InvalidParameterError(f"{fault} Write {name}={example!r}, for example.") from None

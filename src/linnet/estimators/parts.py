@@ -47,21 +47,28 @@ class Parts:
     validation, test : Part or None
     rows : dict of str to ndarray
         Which of the rows given are in each part; empty where all are trained on.
-    whole_y, whole_weight : ndarray
-        Of all rows given.
+    known_y, known_weight : ndarray
+        What the target is learnt from: of a classifier all rows given, for a rare class may be
+        among the validation rows only; else those to train on.
     """
 
     train: Part
     validation: Part | None
     test: Part | None
     rows: dict[str, np.ndarray]
-    whole_y: np.ndarray
-    whole_weight: np.ndarray | None
+    known_y: np.ndarray
+    known_weight: np.ndarray | None
 
     @classmethod
     def undivided(cls, whole: Part, validation: Part | None) -> Parts:
         """Return parts that train on all rows."""
         return cls(whole, validation, None, {}, whole.y, whole.weight)
+
+
+def sets_aside(estimator: Any, validation: Part | None) -> bool:
+    """Whether an estimator's parameters set rows aside; `validation` as in `divide`."""
+    holds_out = validation is None and estimator.early_stopping
+    return bool(getattr(estimator, "test_fraction", 0.0) or holds_out)
 
 
 def divide(estimator: Any, whole: Part, validation: Part | None, seed: int) -> Parts:
@@ -71,15 +78,15 @@ def divide(estimator: Any, whole: Part, validation: Part | None, seed: int) -> P
     ----------
     estimator : OneNetwork
     whole : Part
-        All rows given.
+        All rows given; it gives up its y where rows are set aside.
     validation : Part or None
         Validation rows that the user gave.
     seed : int
     """
+    if not sets_aside(estimator, validation):
+        return Parts.undivided(whole, validation)
     test_fraction = getattr(estimator, "test_fraction", 0.0)
     holds_out = validation is None and estimator.early_stopping
-    if not test_fraction and not holds_out:
-        return Parts.undivided(whole, validation)
     y, weight = whole.y, whole.weight
     if isinstance(whole.X, np.ndarray):
         mapped.release(whole.X)  # which has just been checked
@@ -88,20 +95,25 @@ def divide(estimator: Any, whole: Part, validation: Part | None, seed: int) -> P
     rows = _numbered(len(y))
     rows = rows if weight is None else rows[weight > 0]
     numbers: dict[str, np.ndarray] = {}
-    test = None
     if test_fraction:
         kept, held_out = split_rows(
             y[rows], test_fraction, seed, stratified=stratified, called="test_fraction"
         )
         rows, numbers["test"] = rows[kept], rows[held_out]
-        test = whole.take(numbers["test"])
     if holds_out:
         share = estimator.validation_fraction / (1 - test_fraction)  # of those that are left
         kept, held_out = split_rows(y[rows], share, seed, stratified=stratified)
         rows, numbers["validation"] = rows[kept], rows[held_out]
-        validation = whole.take(numbers["validation"])
     numbers = {"train": rows, **numbers}
-    return Parts(whole.take(rows), validation, test, numbers, y, weight)
+    parts = {}
+    for name, rows in numbers.items():
+        parts[name] = Part(None, y[rows], None if weight is None else weight[rows])
+    train = parts["train"]
+    known = (y, weight) if is_classifier(estimator) else (train.y, train.weight)
+    del whole.y, y, kept, held_out  # rows may be many, and their inputs are copied next
+    for name, part in parts.items():
+        part.X = take(whole.X, numbers[name])
+    return Parts(train, parts.get("validation", validation), parts.get("test"), numbers, *known)
 
 
 def split_rows(

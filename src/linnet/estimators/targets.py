@@ -5,7 +5,6 @@ Letters: N rows, K outputs, L classes.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_array
 
+from linnet import user_warnings
 from linnet.table.array_checks import check_finite, counted
 from linnet.table.frames import check_unique
 from linnet.table.statistics import center_and_scale, moments, standardized
@@ -110,9 +110,13 @@ _LARGEST = float(np.finfo(np.float64).max)
 _FIRST_ALIKE = 2.0**53
 
 
-def _constant_sentence(values: np.ndarray, k: int) -> str:
+# Said of rows where not all need have a weight above 0; others are as good as absent.
+OF_WEIGHT = " in the rows whose weight is above 0"
+
+
+def _constant_sentence(values: np.ndarray, k: int, of_weight: str) -> str:
     """Say that output k of K is constant; `values` (K,) are those of any row."""
-    which = f" in output {k}" if len(values) > 1 else ""
+    which = (f" in output {k}" if len(values) > 1 else "") + of_weight
     if abs(values[k]) < _FIRST_ALIKE:
         return (
             f"y is constant{which} (always {values[k]:g}): there is nothing to learn. Choose a "
@@ -164,7 +168,8 @@ class RegressionTarget:
         used = columns if weight is None else columns[weight > 0]
         for k in range(columns.shape[1]):
             if not allow_constant and (used[:, k] == used[0, k]).all():
-                raise ValueError(_constant_sentence(used[0], k))
+                of_weight = "" if weight is None else OF_WEIGHT
+                raise ValueError(_constant_sentence(used[0], k, of_weight))
         if used.min() < least:
             raise ValueError(
                 f"y has a least value of {used.min():g}; this loss needs targets of {least:g} or "
@@ -177,15 +182,16 @@ class RegressionTarget:
     def n_outputs(self) -> int:
         return len(self.mean)
 
-    def encode(self, y: np.ndarray, name: str = "y") -> np.ndarray:
-        """Return y as float64 of shape (N, K), standardised."""
+    def encode(self, y: np.ndarray, name: str = "y", *, overwrite: bool = False) -> np.ndarray:
+        """Return y as float64 of shape (N, K), standardised; `overwrite`: in y's own memory."""
         columns = y.reshape(len(y), -1)
         if columns.shape[1] != self.n_outputs:
             raise ValueError(
                 f"{name} has {columns.shape[1]} outputs; this model was fitted on "
                 f"{self.n_outputs}. Give as many."
             )
-        return standardized(columns, self.mean, self.scale)
+        out = columns if overwrite else None
+        return standardized(columns, self.mean, self.scale, out)
 
     def decode(self, predictions: np.ndarray) -> np.ndarray:
         """Return a network's predictions (N, K) in the units of y, in the shape that y had."""
@@ -249,9 +255,10 @@ class ClassTarget:
         used = y if classes is not None or weight is None else y[weight > 0]
         if len(found) < 2 or (classes is None and len(np.unique(used)) < 2):
             only = f" ({used.tolist()[0]!r})" if len(used) else ""
+            of_weight = "" if weight is None else OF_WEIGHT
             raise ValueError(
-                f"y holds one class only{only}: there is nothing to tell apart. Give rows of two "
-                "or more classes."
+                f"y holds one class only{only}{of_weight}: there is nothing to tell apart. Give "
+                "rows of two or more classes."
             )
         return cls(found, False, 1 if len(found) == 2 else len(found))
 
@@ -342,11 +349,10 @@ def check_class_target(y: np.ndarray, name: str = "y") -> np.ndarray:
     _check_shape(y, name, "K labels")
     if y.ndim == 2 and y.shape[1] == 1:
         # scikit-learn's checks look for the first words.
-        warnings.warn(
+        user_warnings.warn(
             f"A column-vector y was passed when a 1d array was expected: {name} of shape {y.shape} "
             f"is taken as ({len(y)},). Give {name}.ravel().",
             DataConversionWarning,
-            stacklevel=6,
         )
         y = y.ravel()
     if y.dtype.kind == "f":

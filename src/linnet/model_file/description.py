@@ -32,10 +32,10 @@ def read_estimator(
     estimator.target_ = TARGETS[description["target"]["kind"]].from_dict(description["target"])
     _check_target(estimator)
     estimator.history_ = History.from_dict(description["history"])
-    # Python's numbers take five times the memory of a tensor's, so each of these is given up.
     estimator.history_.split = {
-        name.removeprefix("rows."): _row_numbers(tensors.pop(name))
-        for name in [name for name in tensors if name.startswith("rows.")]
+        name.removeprefix("rows."): _row_numbers(rows)
+        for name, rows in tensors.items()
+        if name.startswith("rows.")
     }
     scores = description.get("validation_scores")  # not there in the first files
     if scores is not None:
@@ -66,7 +66,7 @@ def _check_target(estimator: Any) -> None:
         raise ValueError("its classes do not belong to its outputs")
 
 
-def _row_numbers(rows: torch.Tensor) -> list[int]:
+def _row_numbers(rows: torch.Tensor) -> np.ndarray:
     if rows.dtype != torch.int64 or rows.ndim != 1 or (rows < 0).any():
         raise ValueError("its row numbers are none")
-    return rows.tolist()
+    return rows.numpy()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from linnet import user_warnings
 from linnet.ensemble import EnsembleClassifier
 from linnet.ensemble.fitting import EnsembleEstimator
 from linnet.estimators.mlp import Perceptron
@@ -89,11 +89,10 @@ def load(path: str | os.PathLike[str], module: nn.Module | None = None) -> Any:
     if isinstance(network, Ensemble) and isinstance(estimator, EnsembleClassifier):
         estimator.temperature_ = float(network.temperature)
     if dropped:
-        warnings.warn(
+        user_warnings.warn(
             f"{path} cannot hold {' and '.join(dropped)}, which {'were' if dropped[1:] else 'was'} "
             "no name or number: the default stands there now. Set it anew before training on.",
             UserWarning,
-            stacklevel=2,
         )
     return estimator
 

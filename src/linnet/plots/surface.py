@@ -339,7 +339,7 @@ class SurfaceDisplay:
         >>> grid = np.linspace(0, 1, 5)
         >>> display = SurfaceDisplay([grid], grid**2, actual=grid**2, feature_names=["u"])
         >>> [panel.get_ylabel() for panel in display.plot().ax_]
-        ['y', 'error']
+        ['y', 'network - actual function']
         """
         axes = panel_axes(ax, self.panel_grid, n_panels=self.n_panels, figsize=self.figsize)
         self.colorbar_ = self.error_colorbar_ = self.std_colorbar_ = None

@@ -98,7 +98,7 @@ def draw_curves(display: SurfaceDisplay, axes: np.ndarray, most: int | None) -> 
         largest = _largest(display.error)
         bottom.set_ylim(*span(np.array([-largest, largest])))
         tidy_ticks(bottom.yaxis)
-        bottom.set_ylabel(label("error", display.unit))
+        bottom.set_ylabel(label(_own_scale(display, "error"), display.unit, width=34))
     for ax in axes:
         ax.set_xlim(*span(x, margin=0.02))
         tidy_ticks(ax.xaxis)
@@ -204,9 +204,11 @@ def _draw_deviation(ax: Any, display: SurfaceDisplay) -> Any:
 def _draw_mistakes(ax: Any, display: SurfaceDisplay, rows: np.ndarray, colours: _Colours) -> Any:
     """The rows of a wrong class, in the colour of their true one, over the pale regions."""
     wrong = display.y != display.y_pred
-    heading(ax, f"misclassified: {wrong.sum():,} of {len(wrong):,}")
-    _image(ax, display, display.response, colours, alpha=0.25)
     rows = _within(display, rows[wrong[rows]])
+    # Others have no place in the panel, such as rows with a missing value.
+    note = "" if len(rows) == wrong.sum() else f", {len(rows):,} drawn"
+    heading(ax, f"misclassified: {wrong.sum():,} of {len(wrong):,}{note}")
+    _image(ax, display, display.response, colours, alpha=0.25)
     return ax.scatter(
         *display.data[rows].T,
         c=display.y[rows],

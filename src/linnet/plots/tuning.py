@@ -17,6 +17,10 @@ _OTHERS = "#A0A0A0"
 class TuningDisplay:
     """The losses on rows held out of all candidates of a search.
 
+    Left, the first training of each candidate; right, its mean loss after each further training. A
+    mean climbs where a further fold holds rows that are harder to predict than those before. All
+    candidates have the same folds in the same order: compare points of the same number of folds.
+
     It is recommended to use :meth:`from_record` or :meth:`from_tuning`.
 
     Parameters
@@ -196,8 +200,8 @@ class TuningDisplay:
         axes[0].set_xlabel("epoch of the first training")
         axes[0].set_ylabel(label(name, width=40))
         axes[1].set_xlabel("seconds since the start of the search")
-        axes[1].set_ylabel("mean after each training")
-        axes[1].set_xlim(left=0)
+        axes[1].set_ylabel("mean of the folds done so far")
+        axes[1].set_xlim(0, 1.03 * max((s.max() for s in self.seconds if len(s)), default=1.0))
         self.axes_, self.figure_ = axes, axes[0].figure
         self.legend_ = legend_above(axes[0], self._keys(), room=44)
         legend_above(axes[1], self._point_keys(), room=44)
@@ -221,14 +225,14 @@ class TuningDisplay:
             keys.append(self.curve_lines_[number])
         if n_others:
             other = next(i for i in range(self.n_candidates) if i not in names)
-            self.curve_lines_[other].set_label(f"{n_others} others")
+            self.curve_lines_[other].set_label(f"{n_others} other{'s' * (n_others > 1)}")
             keys.append(self.curve_lines_[other])
         return keys
 
     def _point_keys(self) -> list[Any]:
         from matplotlib.lines import Line2D
 
-        name = "one training, on one more fold"
+        name = "a training: one more fold, of other rows"
         return [Line2D([], [], color=GREY, marker="o", linestyle="none", markersize=4, label=name)]
 
     def _limits(self) -> tuple[float, float] | None:

@@ -99,6 +99,12 @@ def make(
     """
     _import_compiler()
     if isinstance(solver, str):
+        if solver == "auto":
+            raise ValueError(
+                f"{called}='auto' is for MLPRegressor and its like, which choose a solver by the "
+                f"rows and the network. Write {called}='lm' for a small network under squared "
+                f"error, else {called}='adamw'."
+            )
         check_choice(called, solver, SOLVERS)
         return SOLVERS[solver](parameters, **options)
     if not callable(solver):

@@ -62,6 +62,31 @@ def dependence(module: nn.Module, X: torch.Tensor) -> str:
     return "" if _same(together, alone) else "a row's outputs depend on the other rows"
 
 
+def unable(module: nn.Module, X: torch.Tensor) -> str:
+    """Return why a module that takes the rows cannot be asked in float64; else an empty text."""
+    if any(isinstance(layer, torch.jit.ScriptModule) for layer in module.modules()):
+        return (
+            "Levenberg-Marquardt cannot train TorchScript, which takes no other weights than its "
+            "own. Give the module that was scripted, or choose another optimizer, such as "
+            "torch.optim.AdamW."
+        )
+    if failure(module, X):
+        return ""
+    tensors = {name: doubled(p.detach()) for name, p in module.named_parameters()}
+    tensors |= {name: doubled(buffer).clone() for name, buffer in module.named_buffers()}
+    try:
+        with torch.no_grad(), seeded(0, X.device):
+            functional_call(module, tensors, (doubled(X).clone(),))
+    except Exception as fault:  # a forward of the user's may raise anything
+        return (
+            f"Levenberg-Marquardt computes in float64, where this module fails: "
+            f"{_first_line(fault)}. Where its forward changes the type of a tensor, as x.float() "
+            "does, write x.to(weight.dtype) with a weight of the layer that follows, or leave the "
+            "change out; or choose another optimizer, such as torch.optim.AdamW."
+        )
+    return ""
+
+
 def failure(module: nn.Module, X: torch.Tensor) -> str:
     """Return what is wrong where a module, as it is, cannot take the rows; else an empty text."""
     tensors = {name: p.detach() for name, p in module.named_parameters()}

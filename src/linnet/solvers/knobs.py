@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+
+from linnet.spelling import did_you_mean
 
 # What is allowed, in words, and whether a number is.
 Range = tuple[str, Callable[[Any], bool]]
@@ -47,6 +51,61 @@ def check_knobs(knobs: Mapping[str, tuple[Any, Range]], **flags: Any) -> None:
         raise ValueError("; ".join(wrong) + ".")
 
 
+def answers_typos(**told: str) -> Callable[[Callable], Callable]:
+    """Return a decorator of a solver's ``__init__`` that names an argument it does not have.
+
+    Parameters
+    ----------
+    **told
+        What to say of names that other solvers have.
+    """
+
+    def decorate(init: Callable) -> Callable:
+        names = list(inspect.signature(init).parameters)[1:]
+
+        @functools.wraps(init)
+        def checked(self: torch.optim.Optimizer, *args: Any, **knobs: Any) -> None:
+            unknown = [
+                f"{name}{f': {told[name]}' if name in told else did_you_mean(name, names) or '.'}"
+                for name in knobs
+                if name not in names
+            ]
+            if unknown:
+                raise TypeError(
+                    f"{type(self).__name__} has no argument {' '.join(unknown)} Its arguments are "
+                    f"{', '.join(names)}."
+                )
+            init(self, *args, **knobs)
+
+        return checked
+
+    return decorate
+
+
+def check_parameters(solver: str, params: Any) -> list[Any]:
+    """Return what a solver is to change as a list of parameters, or of groups.
+
+    Raises
+    ------
+    TypeError
+        If a module was given.
+    ValueError
+        If there are none, or one has no size yet.
+    """
+    if isinstance(params, torch.nn.Module):
+        raise TypeError(
+            f"{solver} got a {type(params).__name__} for the parameters. Write "
+            f"{solver}(module.parameters())."
+        )
+    given = params if isinstance(params, torch.Tensor) else list(params)
+    if not len(given):
+        raise ValueError(
+            f"There are no parameters that {solver} could change. Give those of a module with "
+            "layers such as torch.nn.Linear: module.parameters()."
+        )
+    return given  # pyright: ignore[reportReturnType]
+
+
 def check_state(solver: torch.optim.Optimizer, state_dict: Any) -> None:
     """Raise ValueError where a state is of another solver or of other parameters."""
     kind = type(solver).__name__
@@ -54,8 +113,8 @@ def check_state(solver: torch.optim.Optimizer, state_dict: Any) -> None:
     groups = state_dict.get("param_groups") if isinstance(state_dict, dict) else None
     if not isinstance(groups, list) or not isinstance(state_dict.get("state"), dict):
         raise ValueError(f"This {type(state_dict).__name__} is no optimizer's state. {remedy}")
-    knobs = set(solver.param_groups[0]) - {"params"}
-    missing = sorted(knobs - set.intersection(*map(set, groups)) if groups else knobs)
+    pairs = zip(solver.param_groups, [*groups, *[{}] * len(solver.param_groups)], strict=False)
+    missing = sorted({name for own, given in pairs for name in own if name not in given})
     if missing:
         raise ValueError(
             f"The state has no {', '.join(missing)}: it is of another solver. {remedy}"

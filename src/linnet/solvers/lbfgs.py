@@ -9,7 +9,14 @@ from typing import Any
 import torch
 
 from linnet import criteria
-from linnet.solvers.knobs import ABOVE_0, FROM_0, check_knobs, check_state
+from linnet.solvers.knobs import (
+    ABOVE_0,
+    FROM_0,
+    answers_typos,
+    check_knobs,
+    check_parameters,
+    check_state,
+)
 
 _NOT_FINITE = (
     "The loss or its gradient is infinite or NaN where the step begins: the weights stay. Likely "
@@ -50,7 +57,9 @@ class LBFGS(torch.optim.LBFGS):
     Raises
     ------
     ValueError
-        If a number is out of its range.
+        If a number is out of its range, there are no parameters, or several groups of them.
+    TypeError
+        If an argument is not known, or a module is given instead of its parameters.
 
     Examples
     --------
@@ -72,6 +81,11 @@ class LBFGS(torch.optim.LBFGS):
     converged, reason = False, ""
     criterion: criteria.Criterion | None = None
 
+    @answers_typos(
+        max_iter="a step is one iteration, so call `step` in a loop.",
+        max_eval=f"it is always {_FIXED['max_eval']}.",
+        line_search_fn=f"it is always {_FIXED['line_search_fn']!r}.",
+    )
     def __init__(
         self,
         params: Iterable[Any],
@@ -95,7 +109,7 @@ class LBFGS(torch.optim.LBFGS):
             }
         )
         super().__init__(
-            params,
+            check_parameters("LBFGS", params),
             lr=lr,
             history_size=history_size,
             tolerance_grad=tolerance_grad,
@@ -103,6 +117,15 @@ class LBFGS(torch.optim.LBFGS):
             **_FIXED,
         )
         self.param_groups[0]["weight_decay"] = weight_decay
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Take the only group of parameters; ValueError for a second one."""
+        if self.param_groups:
+            raise ValueError(
+                "LBFGS takes one group of parameters, for its line search moves all of them "
+                "together. Give all parameters in one list when it is made."
+            )
+        super().add_param_group(param_group)
 
     def __getstate__(self) -> dict[str, Any]:
         # torch's own leaves out what its LBFGS keeps beside the groups: a copy could not go on.

@@ -6,7 +6,9 @@ Letters: N rows, K outputs, P parameters, R = N K residuals.
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +17,7 @@ from torch import nn
 from torch.func import functional_call, jacrev, vmap
 from torch.overrides import TorchFunctionMode
 
+from linnet import interruption
 from linnet.solvers.independence import doubled
 
 # Numbers of a block of the Jacobian: 32 MB.
@@ -127,6 +130,7 @@ class ModuleResiduals:
 
     def _blocks(self) -> Iterator[slice]:
         for first in range(0, len(self._y), self._block):
+            interruption.check()
             yield slice(first, first + self._block)
 
     def _pieces(self, w: np.ndarray) -> dict[str, torch.Tensor]:
@@ -185,7 +189,7 @@ class ModuleResiduals:
             return self._outputs(weights, x.unsqueeze(0)).reshape(-1)
 
         X = self._X[rows].clone()
-        with _PlainPReLU():
+        with _PlainPReLU(), _no_word_of_slow_steps():
             by_name: Any = vmap(jacrev(of_row), in_dims=(None, 0))(pieces, X)  # (b, K, *shape) each
         J = torch.cat(
             [by_name[name].reshape(len(X), -1, s.numel()) for name, s in self._sized()], 2
@@ -196,6 +200,31 @@ class ModuleResiduals:
 
     def _sized(self) -> Iterator[tuple[str, torch.Size]]:
         return zip(self._names, self._shapes, strict=True)
+
+
+_quiet = threading.Lock()
+_n_quiet = 0
+
+
+@contextmanager
+def _no_word_of_slow_steps() -> Iterator[None]:
+    """Keep torch from warning that vmap takes a step row by row: the user has not written it.
+
+    torch has one switch for all threads, which is put back when the last of them is done.
+    """
+    global _n_quiet
+    switch = getattr(torch._C, "_functorch", None)
+    switch = getattr(switch, "_set_vmap_fallback_warning_enabled", lambda _: None)
+    with _quiet:
+        _n_quiet += 1
+        switch(False)
+    try:
+        yield
+    finally:
+        with _quiet:
+            _n_quiet -= 1
+            if not _n_quiet:
+                switch(True)
 
 
 class _PlainPReLU(TorchFunctionMode):

@@ -24,7 +24,8 @@ _DELIMITERS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}
 _LINES_LOOKED_AT = 50
 # Bytes that Arrow takes at a time, and a line has to fit in: more for long lines, as of many
 # columns, but what a file may ask for has a limit. A character takes four bytes at most.
-_BLOCK, _LARGEST_BLOCK, _BYTES_OF_A_CHARACTER = 2**20, 2**22, 4
+_BLOCK, _LARGEST_BLOCK, _BYTES_OF_A_CHARACTER = 2**18, 2**22, 4
+_LONGEST = 2 * _LARGEST_BLOCK  # characters of a line: no two blocks hold one beyond it
 # What Arrow takes for each column while it reads, whatever the file's size; so a small file of many
 # columns is read in passes of so many columns. The passes' time grows as the square of the columns,
 # which sets the limit.
@@ -129,28 +130,54 @@ def _parse_columns(
 ) -> pa.Table:
     """Read these columns, or all where none are named."""
     as_text = {name for name, kind in types.items() if kind in ("category", "identifier")}
+    options = {
+        "read_options": pyarrow.csv.ReadOptions(
+            use_threads=not names,  # each would take memory of its own
+            column_names=layout.names,
+            skip_rows=layout.n_lines,
+            encoding=encoding,
+            block_size=max(_BLOCK, min(_BYTES_OF_A_CHARACTER * layout.longest, _LARGEST_BLOCK)),
+        ),
+        "parse_options": pyarrow.csv.ParseOptions(
+            delimiter=layout.delimiter, newlines_in_values=True
+        ),
+        "convert_options": pyarrow.csv.ConvertOptions(
+            include_columns=names,
+            # Also after the blank that some files put behind each delimiter.
+            null_values=[blank + word for word in MISSING_WORDS for blank in ("", " ")],
+            strings_can_be_null=True,
+            column_types={name: pa.string() for name in layout.names if name in as_text},
+            decimal_point=layout.decimal_point,
+        ),
+    }
+    if not names:
+        try:
+            with pa.input_stream(str(path), compression="detect") as stream:
+                return _in_little_memory(pyarrow.csv.open_csv(stream, **options))
+        except pa.ArrowInvalid as error:
+            if any(told in str(error) for told in ("Expected", "invalid UTF8")):
+                raise  # whatever the types are
     with pa.input_stream(str(path), compression="detect") as stream:
-        return pyarrow.csv.read_csv(
-            stream,
-            read_options=pyarrow.csv.ReadOptions(
-                use_threads=not names,  # each would take memory of its own
-                column_names=layout.names,
-                skip_rows=layout.n_lines,
-                encoding=encoding,
-                block_size=max(_BLOCK, min(_BYTES_OF_A_CHARACTER * layout.longest, _LARGEST_BLOCK)),
-            ),
-            parse_options=pyarrow.csv.ParseOptions(
-                delimiter=layout.delimiter, newlines_in_values=True
-            ),
-            convert_options=pyarrow.csv.ConvertOptions(
-                include_columns=names,
-                # Also after the blank that some files put behind each delimiter.
-                null_values=[blank + word for word in MISSING_WORDS for blank in ("", " ")],
-                strings_can_be_null=True,
-                column_types={name: pa.string() for name in layout.names if name in as_text},
-                decimal_point=layout.decimal_point,
-            ),
-        )
+        return pyarrow.csv.read_csv(stream, **options)
+
+
+def _in_little_memory(blocks: pyarrow.csv.CSVStreamingReader) -> pa.Table:
+    """Read block by block, with the types of the first.
+
+    Where all blocks are of these types, read_csv finds the same ones, but it keeps the text of all
+    blocks until it has read the last. Columns of a block without any value share their memory.
+    """
+    missing: dict[pa.DataType, pa.Array] = {}
+    batches = []
+    for block in blocks:
+        n_rows, columns = block.num_rows, block.columns
+        for i, column in enumerate(columns):
+            if column.null_count == n_rows:
+                if len(missing.get(column.type, ())) < n_rows:
+                    missing[column.type] = pa.nulls(n_rows, column.type)
+                columns[i] = missing[column.type].slice(0, n_rows)
+        batches.append(pa.RecordBatch.from_arrays(columns, schema=block.schema))
+    return pa.Table.from_batches(batches, blocks.schema)
 
 
 def _lines(path: Path, encoding: str) -> Generator[str, None, None]:
@@ -166,7 +193,10 @@ def _lines(path: Path, encoding: str) -> Generator[str, None, None]:
                 raise ValueError(f"{path} is written in UTF-16: pass encoding='utf-16'.")
             try:
                 with io.TextIOWrapper(binary, encoding=encoding, newline="") as text:
-                    yield from text
+                    for number, line in enumerate(iter(lambda: text.readline(_LONGEST), ""), 1):
+                        if len(line) == _LONGEST:
+                            raise _too_long(path, number)
+                        yield line
             except UnicodeDecodeError as error:
                 raise _wrong_encoding(path, encoding, error) from error
             except LookupError as error:
@@ -271,6 +301,13 @@ def _wrong_count(path: Path, line: int, n_found: int, layout: _Layout) -> ValueE
     return ValueError(
         f"{path}, line {line}: {found} found where the header names {names}; give each line as "
         f"many values, separated by {by}, with quotes around text that holds it."
+    )
+
+
+def _too_long(path: Path, line: int) -> ValueError:
+    return ValueError(
+        f"{path}, line {line}: it is longer than {_LONGEST:,} characters; close the quote before "
+        "it, or write fewer columns."
     )
 
 

@@ -124,13 +124,18 @@ def standardize_into(
     return out
 
 
-def standardized(X: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Return (X - center) / scale, of shape (N, D), also where X - center would overflow."""
+def standardized(
+    X: np.ndarray, center: np.ndarray, scale: np.ndarray, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Return (X - center) / scale, of shape (N, D), also where X - center would overflow.
+
+    Written to `out`, of float64, which may be X itself, or to new memory.
+    """
     if scale.max() > _HUGE:
         # By powers of two, so that nothing is rounded; other columns may hold denormal numbers.
         factor = np.where(scale > _HUGE, 0.25, 1.0)
         X, center, scale = X * factor, center * factor, scale * factor
-    values = X - center
+    values = np.subtract(X, center, out=out)
     values /= scale
     return values
 

@@ -23,7 +23,9 @@ TRUE_WORDS = ("true", "yes", "t", "y")
 FALSE_WORDS = ("false", "no", "f", "n")
 
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-_MARKED_NUMBER = r"[+-]?\d+([.,' \u00a0\u2009\u202f]\d+)+"
+_DIGITS = r"\d+([.,' \u00a0\u2009\u202f]\d+)"  # and how many such groups
+_SIGN = "[%€$£¥]"
+_MARKED_NUMBER = rf"[+-]?({_DIGITS}+|{_SIGN} ?{_DIGITS}*|{_DIGITS}* ?{_SIGN})"
 _DATE = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?$"
 _TICKS_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _SECONDS_PER_DAY = 86400.0
@@ -204,7 +206,7 @@ def reads_as_number(labels: list[str]) -> np.ndarray:
 
 
 def reads_as_marked_number(text: str) -> bool:
-    """Tell whether a text reads as a number but for its decimal comma or its thousands' marks."""
+    """Tell whether a text reads as a number but for its decimal comma, thousands' marks or unit."""
     return re.fullmatch(_MARKED_NUMBER, text.strip()) is not None
 
 

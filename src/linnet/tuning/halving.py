@@ -232,8 +232,10 @@ class Halving:
     def _row_losses(self, member: Member) -> tuple[np.ndarray, np.ndarray]:
         """Return loss and weight of each row that a member was not trained on."""
         rows = member.held_out
-        outputs, y = torch.from_numpy(member.outputs), torch.from_numpy(self.plan.y[rows])
-        losses = self.plan.loss.by_row(outputs, y).numpy()
+        # That of the training: outputs of who has learnt smoothed labels are true of those.
+        loss, y = self.plan.learnt()
+        outputs = torch.from_numpy(member.outputs)
+        losses = loss.by_row(outputs, torch.from_numpy(y[rows])).numpy()
         weight = np.ones(len(rows)) if self.plan.weight is None else self.plan.weight[rows]
         return np.where(np.isfinite(losses), losses, np.inf), weight
 

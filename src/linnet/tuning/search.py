@@ -8,12 +8,13 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
 from sklearn.exceptions import ConvergenceWarning
 
+from linnet import user_warnings
 from linnet.engine.placement import threads
 from linnet.ensemble import EnsembleClassifier, EnsembleRegressor
 from linnet.ensemble.fitting import EnsembleEstimator, Prepared
@@ -76,6 +77,12 @@ class Tuning:
     def cv_results_(self) -> dict[str, Any]:
         return self.record_.cv_results()
 
+    def __getattr__(self, name: str) -> NoReturn:
+        instead = "."
+        if not name.startswith("__") and hasattr(self.__dict__.get("best_estimator_"), name):
+            instead = f": the model has it. Write best_estimator_.{name}."
+        raise AttributeError(f"Tuning has no {name}{instead}")
+
     def predict(self, X: Any) -> np.ndarray:
         """Predict with the best estimator; see its `predict`."""
         return self.best_estimator_.predict(X)
@@ -109,9 +116,9 @@ def tune(
     y : array-like of shape (N,) or (N, K)
         Targets.
     budget : float or None, default=60.0
-        Seconds for the search and the final model together, above 0; None: no limit. Where it is
-        not enough for an ensemble with the defaults, that is trained for fewer epochs, and nothing
-        is searched.
+        Seconds for the search and the final model together, above 0; None: no limit. They include
+        what torch loads on first use, about 2 s once in a process. Where they are not enough for an
+        ensemble with the defaults, that is trained for fewer epochs, and nothing is searched.
     task : {"regression", "classification"}, optional
         By default classification for text, booleans and two numbers, else regression.
     sample_weight : array-like of shape (N,), optional
@@ -243,7 +250,7 @@ class _Search:
         self._join(entries[winner], members)
         record.seconds = self.clock()
         if record.outcome is TuningOutcome.INTERRUPTED:
-            warnings.warn(record.outcome.sentence, ConvergenceWarning, stacklevel=3)
+            user_warnings.warn(record.outcome.sentence, ConvergenceWarning)
         return Tuning(self.base, record)
 
     def _searched(self, distributions: Mapping[str, Any] | None) -> list[str]:
