@@ -236,6 +236,20 @@ def test_a_line_but_for_one_row_beyond_the_screened_ones_is_not_told():
     assert lint.copied_target(X, y[:, None], "abcd") == []
 
 
+@pytest.mark.parametrize("shift", [0.0, 1.0, -100.0])
+@pytest.mark.parametrize("scale", [1e-30, -1.0, 1e30])
+@pytest.mark.parametrize("draw", ["normal", "standard_cauchy", "standard_exponential"])
+def test_three_rows_rule_out_no_copy_that_all_rows_tell(draw, scale, shift):
+    rng = np.random.default_rng(0)
+    y = getattr(rng, draw)(size=700)
+    noise = rng.uniform(-1, 1, len(y)) * np.median(np.abs(y - np.median(y)))
+    X = scale * np.c_[y + 2e-6 * noise + shift, rng.normal(size=len(y)), y + 1e-3 * noise + shift]
+    assert lint.copied_target(X, y[:, None], "abc") == [
+        f"The target is a linear image of 'a': {COPY}"
+    ]
+    assert lint._may_be_linear(X, y)[:2].tolist() == [True, False]
+
+
 def test_one_far_row_does_not_make_a_copy():
     X, y, _ = problem()
     for far in (1e6, 1e30):  # beside 1e30 the other rows are all alike

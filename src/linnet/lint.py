@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,30 +53,33 @@ _SHUFFLE = "Write shuffle=True."
 
 
 def _order_of(y: np.ndarray) -> str:
-    part = y[:_FEWEST_ROWS]
+    part = y[:_FEWEST_ROWS].tolist()
+    changed = [b for a, b in pairwise(part) if a != b]
+    if len({part[0], *changed}) <= len(changed):
+        return ""  # a value comes back after others
     # One row that differs, at either end, is there by chance.
-    if _is_sorted(part) and _is_sorted(y) and y[1] != y[-2]:
+    if _is_sorted(y[:_FEWEST_ROWS]) and _is_sorted(y) and y[1] != y[-2]:
         return "is sorted in the order of the rows"
-    if _is_in_blocks(part, 1) and _is_in_blocks(y, 2):
+    if _is_in_blocks(y):
         return "comes in blocks of equal values in the order of the rows"
     return ""
 
 
 def _is_sorted(y: np.ndarray) -> bool:
-    return any(bool(np.all(a <= b)) for a, b in ((y[:-1], y[1:]), (y[1:], y[:-1])))
+    return bool((y[:-1] <= y[1:]).all()) or bool((y[1:] <= y[:-1]).all())
 
 
-def _is_in_blocks(y: np.ndarray, least: int) -> bool:
-    """Whether equal values stand side by side, `least` of them as a mean, in three blocks or more.
+def _is_in_blocks(y: np.ndarray) -> bool:
+    """Whether equal values stand side by side, two of them as a mean, in three blocks or more.
 
     Two blocks are sorted.
     """
-    is_start = y[1:] != y[:-1]
-    n_blocks = 1 + np.count_nonzero(is_start)  # counted first: each number takes eight bytes
-    if n_blocks * least > len(y) or (least > 1 and n_blocks <= 2):
+    changes = y[1:] != y[:-1]
+    n_blocks = 1 + np.count_nonzero(changes)
+    if n_blocks < 3 or 2 * n_blocks > len(y):
         return False
-    starts = np.r_[0, 1 + np.flatnonzero(is_start)]
-    return len(np.unique(y[starts])) == n_blocks
+    starts = y[:-1][changes]  # of all blocks but the last
+    return len(np.unique(starts)) == n_blocks - 1 and not (starts == y[-1]).any()
 
 
 def shared_rows(
@@ -133,7 +137,7 @@ def _keys(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     for part in columns:
         bits = (part.astype(np.float64) + 0.0).view(np.uint64)  # + 0.0: no two kinds of zero
         bits ^= bits >> np.uint64(29)  # small whole numbers differ in their highest bits only
-        keys += (bits * factors[start : start + part.shape[1]]).sum(axis=1, dtype=np.uint64)
+        keys += bits @ factors[start : start + part.shape[1]]
         start += part.shape[1]
     return keys
 
@@ -162,7 +166,14 @@ def copied_target(
     if len(X) < _FEWEST_ROWS:
         return []
     part = _evenly(len(X), _SCREENED_ROWS)
-    alike = _alike(X[part], y[part])
+    candidates = np.arange(X.shape[1])
+    if y.shape[1] == 1:
+        has_gaps = [d < gap for d, gap in enumerate(gaps)] or [False]
+        candidates = np.flatnonzero(_may_be_linear(X[part], y[part, 0]) | has_gaps)
+    if not len(candidates):
+        return []
+    alike = np.zeros((X.shape[1], y.shape[1]))
+    alike[candidates] = _alike(X[part][:, candidates], y[part])
     for d, gap in enumerate(gaps):
         if gap > d:
             rows = np.flatnonzero(X[part, gap] == 0)
@@ -181,9 +192,25 @@ _REMEDY_OF_COPY = "if that is not known before the target is, leave it out."
 _BUT_FOR_GAPS = ", but for missing values"
 
 
+def _may_be_linear(X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Tell for each input (D,) whether three rows are on a line with y (N,).
+
+    The rows are those of the least and the greatest y and one between; the line is a hundred times
+    as broad as `_LINEAR_ERROR`, so that what this lets go is not linear.
+    """
+    low, high = y.argmin(), y.argmax()
+    with np.errstate(all="ignore"):  # what is not finite is let pass
+        middle = np.abs(y - (y[low] / 2 + y[high] / 2)).argmin()
+        share = (float(y[middle]) - y[low]) / (float(y[high]) - y[low])
+        start, between, end = X[[low, middle, high]].astype(np.float64)
+        error = np.abs(start + share * (end - start) - between)
+        return ~(error > 100 * _LINEAR_ERROR * np.abs(end - start))
+
+
 def _alike(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the sizes of the correlations of inputs (N, D) and targets (N, K), as (D, K)."""
-    return np.abs(_standardised(X).T @ _standardised(y)) / len(X)
+    (X, of_X), (y, of_y) = _centred(X), _centred(y)
+    return np.abs(X @ y.T) / (X.shape[1] * of_X[:, None] * of_y)
 
 
 def _known(X: np.ndarray, gap: int) -> Any:
@@ -191,19 +218,22 @@ def _known(X: np.ndarray, gap: int) -> Any:
     return slice(None) if gap < 0 else np.flatnonzero(X[:, gap] == 0)
 
 
-def _standardised(values: np.ndarray) -> np.ndarray:
-    """Return columns of mean 0 and deviation 1, as float64; constant ones as zeros."""
-    values = values.astype(np.float64)
-    greatest = np.abs(values).max(axis=0)
-    values /= np.where(greatest > 0, greatest, 1.0)  # so that no square overflows or vanishes
-    values -= values.mean(axis=0)
-    deviation = np.sqrt((values**2).mean(axis=0))
-    return values / np.where(deviation > 0, deviation, 1.0)
+def _centred(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return columns (N, D) as rows (D, N) of mean 0, and their deviations (D,); 1 for 0."""
+    rows = np.array(values.T, dtype=np.float64, order="C")  # NumPy is faster along rows
+    greatest = np.abs(rows).max(axis=1, keepdims=True)
+    greatest[greatest == 0] = 1.0
+    rows /= greatest  # so that no square overflows or vanishes
+    rows -= rows.mean(axis=1, keepdims=True)
+    deviation = np.sqrt(np.einsum("dn,dn->d", rows, rows) / rows.shape[1])
+    deviation[deviation == 0] = 1.0
+    return rows, deviation
 
 
 def _is_linear(x: np.ndarray, y: np.ndarray) -> bool:
     """Whether each y (N,) lies on the line through the rows of least and greatest x."""
-    x, y = _standardised(x[:, None])[:, 0], _standardised(y[:, None])[:, 0]
+    (x, of_x), (y, of_y) = _centred(x[:, None]), _centred(y[:, None])
+    x, y = x[0] / of_x, y[0] / of_y
     low, high = x.argmin(), x.argmax()
     error = np.abs(y[low] + (y[high] - y[low]) * (x - x[low]) / (x[high] - x[low]) - y)
     # By the median, so that one far row does not hide what the others do.
