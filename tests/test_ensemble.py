@@ -218,8 +218,9 @@ def test_classes_are_held_out_in_proportion():
         assert shares == pytest.approx([0.8, 0.16, 0.04], abs=0.02)
 
 
-def test_out_of_fold_predictions_come_from_members_that_were_not_trained_on_the_row():
-    # Of so many rows held out all choose the epoch, and the members kept are those that judge.
+def test_out_of_fold_predictions_come_from_members_that_were_not_trained_on_the_row(monkeypatch):
+    # Of more rows held out all choose the epoch, and the members kept are those that judge.
+    monkeypatch.setattr("linnet.left_out.MOST_ROWS", 100)
     X, y = make_friedman1(500, noise=0.5, random_state=0)
     fitted = EnsembleRegressor(n_members=4, **SMALL).fit(X, y)
     assert fitted.oof_prediction_.shape == y.shape

@@ -93,7 +93,17 @@ def test_values_of_many_lines_are_read_from_files_of_many_blocks(tmp_path):
     assert set(table["b"].to_pylist()) == {text}
 
 
-@pytest.mark.parametrize("last", ["1,,,,1", "1.5,,,,1", "x,,,,1", ",7,,2024-01-02,x", ",,true,,"])
+@pytest.mark.parametrize(
+    "last",
+    [
+        "1,,,,1",
+        "1.5,,,,1",
+        "x,,,,1",
+        ",7,,2024-01-02,x",
+        ",,true,,",
+        "Expected today,,,,invalid UTF8",
+    ],
+)
 def test_types_are_those_of_all_blocks(tmp_path, last):
     lines = ["1,,,2024-01-02,1"] * 20_000 + [",,,,"] * 200_000 + [last]
     path = written(tmp_path, "blocks.csv", "a,b,c,d,e\n" + "\n".join(lines) + "\n")

@@ -119,7 +119,18 @@ class LBFGS(torch.optim.LBFGS):
         self.param_groups[0]["weight_decay"] = weight_decay
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Take the only group of parameters; ValueError for a second one."""
+        """Take the only group of parameters.
+
+        Parameters
+        ----------
+        param_group : dict
+            ``{"params": ...}``.
+
+        Raises
+        ------
+        ValueError
+            For a second group.
+        """
         if self.param_groups:
             raise ValueError(
                 "LBFGS takes one group of parameters, for its line search moves all of them "

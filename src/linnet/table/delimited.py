@@ -31,6 +31,8 @@ _LONGEST = 2 * _LARGEST_BLOCK  # characters of a line: no two blocks hold one be
 # which sets the limit.
 _MOST_COLUMNS = 20_000
 _BYTES_OF_A_COLUMN, _COLUMNS_AT_ONCE = 2**14, 1000
+# Arrow's errors that no other type of a column would mend.
+_WHATEVER_THE_TYPES = re.compile(r"^CSV parse error: (Row #\d+: )?Expected|invalid UTF8 data$")
 _DECIMAL_COMMA = re.compile(r"^\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*$")
 
 
@@ -155,8 +157,8 @@ def _parse_columns(
             with pa.input_stream(str(path), compression="detect") as stream:
                 return _in_little_memory(pyarrow.csv.open_csv(stream, **options))
         except pa.ArrowInvalid as error:
-            if any(told in str(error) for told in ("Expected", "invalid UTF8")):
-                raise  # whatever the types are
+            if _WHATEVER_THE_TYPES.search(str(error)):
+                raise
     with pa.input_stream(str(path), compression="detect") as stream:
         return pyarrow.csv.read_csv(stream, **options)
 
