@@ -183,7 +183,7 @@ def _towards_one(temperature: float, rows: np.ndarray, weight: np.ndarray | None
     return float(temperature ** (n_rows / (n_rows + _ROWS_OF_PRIOR)))
 
 
-_ROWS_OF_PRIOR = 100
+_ROWS_OF_PRIOR = 30
 _RANGE = (0.1, 20.0)
 _MOST_FROM_A_SECOND = 0.2
 
