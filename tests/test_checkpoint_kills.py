@@ -185,16 +185,23 @@ def test_the_command_killed_at_random_moments_writes_the_same_model(tmp_path, se
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize(("kind", "how"), [("network", "torch"), ("ensemble", 2)])
-def test_signals_write_the_checkpoint_first(tmp_path, server, number, kind, how):
+@pytest.mark.parametrize(
+    ("kind", "how", "times"),
+    [("network", "torch", 1), ("network", "native", 4), ("ensemble", 2, 1)],
+)
+def test_signals_write_the_checkpoint_first(tmp_path, server, number, kind, how, times):
     path = tmp_path / "training"
     start(server, kind, path, how, 10**6, "late")
     until = time.monotonic() + 60
     while not Path(f"{path}.begun").exists() and time.monotonic() < until:
         time.sleep(0.05)
     assert not path.exists()
-    server.send(number)
-    assert server.wait() == (-signal.SIGTERM if number == signal.SIGTERM else 0)
+    for _ in range(times):
+        server.send(number)
+        time.sleep(0.003)  # a hurried hand, or a system that asks again
+    status = server.wait()
+    if number == signal.SIGTERM or times == 1:  # Ctrl-C after the training is for who called it
+        assert status == (-signal.SIGTERM if number == signal.SIGTERM else 0)
     assert epochs_in(path)[0] > 0
     assert parts(tmp_path) == []
 

@@ -530,6 +530,7 @@ def test_ctrl_c_while_the_error_bars_are_learnt_keeps_the_members(table, fitted,
     def press_and_wait(*arguments, **options):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(10)
+        return linnet.History()
 
     monkeypatch.setattr(error_bars, "train", press_and_wait)
     model = EnsembleRegressor(4, **{**SMALL, "max_iter": 5}, n_threads=2)
@@ -539,6 +540,24 @@ def test_ctrl_c_while_the_error_bars_are_learnt_keeps_the_members(table, fitted,
     assert model.history_.outcome is linnet.Outcome.INTERRUPTED
     assert len(model.error_bars_.networks) == 0
     assert np.isfinite(model.predict_interval(table[0])).all()
+
+
+def test_ctrl_c_that_train_has_answered_ends_the_error_bars_too(table, monkeypatch):
+    from linnet import error_bars
+
+    trained = []
+
+    def pressed(*arguments, **options):
+        trained.append(linnet.train(*arguments, **options))
+        trained[-1].outcome = linnet.Outcome.INTERRUPTED  # as of Ctrl-C in the main thread
+        return trained[-1]
+
+    monkeypatch.setattr(error_bars, "train", pressed)
+    model = EnsembleRegressor(4, **{**SMALL, "max_iter": 5}, n_threads=1)
+    with pytest.warns(ConvergenceWarning, match="The training was interrupted"):
+        model.fit(*table)
+    assert len(trained) == 1
+    assert model.history_.outcome is linnet.Outcome.INTERRUPTED
 
 
 def test_validation_rows_are_refused_with_what_to_do_instead(table):

@@ -114,6 +114,15 @@ def test_types_are_those_of_all_blocks(tmp_path, last):
     assert table.equals(pyarrow.csv.read_csv(path, whole, convert_options=options))
 
 
+def test_a_long_line_after_many_short_ones_is_read(tmp_path):
+    names, short = ",".join(f"c{i}" for i in range(3000)), ",".join(["1.5"] * 3000)
+    long = ",".join(["0." + "1" * 300] * 3000)  # 0.9 MB
+    lines = [names, *[short] * 100, *[long] * 3, ""]
+    table = read_table(written(tmp_path, "long.csv", "\n".join(lines)))
+    assert table.num_rows == 103
+    assert table["c2999"].to_pylist()[-1] == pytest.approx(1 / 9)
+
+
 def test_blocks_without_a_value_share_their_memory(tmp_path):
     path = written(tmp_path, "sparse.csv", "a,b\n1,1\n" + ",\n" * 1_000_000)
     table = read_table(path)

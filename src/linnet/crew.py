@@ -86,6 +86,8 @@ class Crew:
                     thread.start()
             except KeyboardInterrupt:
                 self.interrupted = True
+            except RuntimeError as fault:  # the system gives no further thread
+                self._fault = fault
             # Not Thread.join: where Ctrl-C interrupts it, Python 3.11 takes a thread that is still
             # at work for one that has ended. Nor an Event: where Ctrl-C interrupts its wait, its
             # lock may stay taken.

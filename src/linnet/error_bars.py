@@ -49,6 +49,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from linnet import losses
 from linnet.crew import Crew
 from linnet.engine.prediction import predict
+from linnet.history import Outcome
 from linnet.left_out import LeftOut
 from linnet.network import mlp
 from linnet.table.statistics import FARTHEST
@@ -420,7 +421,7 @@ def _learn_variance(
         weight = None if weights is None else weights[others]
         left_out = LeftOut.of(gaussian, errors[others], weight, 2 * n_outputs)
         state = TrainingState(left_out=left_out)
-        train(
+        history = train(
             network,
             inputs[rows],
             errors[rows],
@@ -443,6 +444,8 @@ def _learn_variance(
             n_threads=1,
             state=state,
         )
+        # In the main thread `train` itself answers Ctrl-C.
+        crew.interrupted |= history.outcome is Outcome.INTERRUPTED
         outputs = predict(network, torch.from_numpy(inputs[others]))
         if state.left_out is not None:
             outputs = state.left_out.chosen(outputs)

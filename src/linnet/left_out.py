@@ -25,7 +25,8 @@ from linnet.losses import Loss
 # takes time.
 MOST_ROWS = 10_000
 # Epochs that are compared in one go: one by one they would take a fifth of the time of a small fit.
-_MOST_WAITING = 32
+# Fewer, where they are of more numbers than this, and no rows are kept of which one epoch is.
+_MOST_WAITING, _MOST_NUMBERS = 32, 2**20
 
 
 @dataclass
@@ -58,7 +59,7 @@ class LeftOut:
     def of(
         cls, loss: Loss, y: np.ndarray, weight: np.ndarray | None, n_outputs: int
     ) -> LeftOut | None:
-        """Return one that has seen no epoch; None for more rows than `MOST_ROWS`.
+        """Return one that has seen no epoch; None for more rows than `MOST_ROWS`, or many outputs.
 
         Parameters
         ----------
@@ -69,7 +70,7 @@ class LeftOut:
         n_outputs : int
             Of the network.
         """
-        if len(y) > MOST_ROWS:
+        if len(y) > MOST_ROWS or len(y) * n_outputs > _MOST_NUMBERS:
             return None
         target, outputs = torch.from_numpy(y), np.zeros((len(y), n_outputs))
         return cls(loss, target, weight, outputs, np.full(len(y), np.inf))
@@ -94,7 +95,7 @@ class LeftOut:
     def take(self, outputs: np.ndarray) -> None:
         """Take the outputs (N, K) after an epoch."""
         self.waiting.append(outputs)
-        if len(self.waiting) >= _MOST_WAITING:
+        if len(self.waiting) >= min(_MOST_WAITING, _MOST_NUMBERS // max(1, outputs.size)):
             self.compare()
 
     def compare(self) -> None:

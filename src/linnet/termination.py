@@ -15,24 +15,43 @@ from contextlib import contextmanager
 def ended_by_sigterm() -> Iterator[None]:
     """Take SIGTERM for Ctrl-C while the block runs, and deliver it when the block has ended.
 
-    Only the main thread can; elsewhere nothing changes.
+    What follows either within `_SECONDS_TO_SAVE` raises nothing, so that it does not cut off the
+    writing of what the first one saves. Only the main thread can; elsewhere, and for a signal that
+    is ignored or answered by somebody else, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     came: list[int] = []
+    last = -math.inf
 
-    def remember(number: int, frame: object) -> None:
-        came.append(number)
+    def answer(number: int, frame: object) -> None:
+        nonlocal last
+        if number == signal.SIGTERM:
+            came.append(number)
+        if time.monotonic() - last < _SECONDS_TO_SAVE:
+            return
+        last = time.monotonic()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, remember)
+    taken = {
+        number: handler
+        for number, usual in ((signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, _default_press))
+        if (handler := signal.getsignal(number)) is usual
+    }
+    for number in taken:
+        signal.signal(number, answer)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+        for number, handler in taken.items():
+            signal.signal(number, handler)
         if came:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+_default_press = signal.default_int_handler
+_SECONDS_TO_SAVE = 5.0
 
 
 @contextmanager

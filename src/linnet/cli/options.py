@@ -139,7 +139,7 @@ def share(option: str, given: float | None) -> float | None:
         If it is not between 0 and 1.
     """
     if given is not None and not 0 < given < 1:
-        example = given / 100 if 1 < given < 100 else 0.9
+        example = given / 100 if 10 <= given < 100 else 0.9
         raise typer.BadParameter(
             f"{option} {given:g}: write a share between 0 and 1, such as {example:g}."
         )

@@ -118,7 +118,7 @@ class EnsembleClassifier(EnsembleEstimator, Classification):
         temperature = _temperature(module, logits, rows, plan.y, weight, len(trained))
         temperature = _towards_one(temperature, rows, weight)
         module.temperature.fill_(temperature)
-        self.temperature_ = temperature
+        self.temperature_ = float(module.temperature)  # as a file keeps it
         probabilities = module.combine([logits])[0].numpy()
         sums = np.zeros((len(plan.X), logits.shape[1]))
         np.add.at(sums, rows, probabilities)

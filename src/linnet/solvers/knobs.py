@@ -90,20 +90,22 @@ def check_parameters(solver: str, params: Any) -> list[Any]:
     TypeError
         If a module was given.
     ValueError
-        If there are none, or one has no size yet.
+        If there are none.
     """
     if isinstance(params, torch.nn.Module):
         raise TypeError(
             f"{solver} got a {type(params).__name__} for the parameters. Write "
             f"{solver}(module.parameters())."
         )
-    given = params if isinstance(params, torch.Tensor) else list(params)
-    if not len(given):
+    if isinstance(params, torch.Tensor):
+        return params  # pyright: ignore[reportReturnType]  # for torch to refuse
+    given = list(params)
+    if not given:
         raise ValueError(
             f"There are no parameters that {solver} could change. Give those of a module with "
             "layers such as torch.nn.Linear: module.parameters()."
         )
-    return given  # pyright: ignore[reportReturnType]
+    return given
 
 
 def check_state(solver: torch.optim.Optimizer, state_dict: Any) -> None:

@@ -131,6 +131,24 @@ def _parse_columns(
     path: Path, layout: _Layout, encoding: str, types: Mapping[str, str], names: list[str]
 ) -> pa.Table:
     """Read these columns, or all where none are named."""
+    block_size = max(_BLOCK, min(_BYTES_OF_A_CHARACTER * layout.longest, _LARGEST_BLOCK))
+    try:
+        return _parse_blocks(path, layout, encoding, types, names, block_size)
+    except pa.ArrowInvalid as error:
+        if "straddling object" not in str(error) or block_size == _LARGEST_BLOCK:
+            raise
+    # A line after the first ones is longer than a block.
+    return _parse_blocks(path, layout, encoding, types, names, _LARGEST_BLOCK)
+
+
+def _parse_blocks(
+    path: Path,
+    layout: _Layout,
+    encoding: str,
+    types: Mapping[str, str],
+    names: list[str],
+    block_size: int,
+) -> pa.Table:
     as_text = {name for name, kind in types.items() if kind in ("category", "identifier")}
     options = {
         "read_options": pyarrow.csv.ReadOptions(
@@ -138,7 +156,7 @@ def _parse_columns(
             column_names=layout.names,
             skip_rows=layout.n_lines,
             encoding=encoding,
-            block_size=max(_BLOCK, min(_BYTES_OF_A_CHARACTER * layout.longest, _LARGEST_BLOCK)),
+            block_size=block_size,
         ),
         "parse_options": pyarrow.csv.ParseOptions(
             delimiter=layout.delimiter, newlines_in_values=True
