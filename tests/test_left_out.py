@@ -70,6 +70,14 @@ def test_many_rows_are_taken_at_the_epoch_that_all_choose():
     y = np.zeros((MOST_ROWS + 1, 1))
     assert LeftOut.of(SQUARED, y[1:], None, 1) is not None
     assert LeftOut.of(SQUARED, y, None, 1) is None
+    assert LeftOut.of(SQUARED, y[1:], None, 105) is None  # of too many outputs
+
+
+def test_epochs_of_many_numbers_do_not_wait():
+    kept = LeftOut.of(SQUARED, np.zeros((5000, 100)), None, 100)
+    for _ in range(5):
+        kept.take(np.zeros((5000, 100)))
+        assert len(kept.waiting) < 2
 
 
 @pytest.mark.parametrize("engine", ["native", "torch"])

@@ -218,6 +218,15 @@ def test_lbfgs_takes_one_group():
     assert str(error.value) == sentence
 
 
+def test_lbfgs_refuses_parameters_without_a_size():
+    with pytest.raises(ValueError) as error:
+        LBFGS(nn.LazyLinear(1).parameters())
+    assert str(error.value) == (
+        "2 of 2 parameters have no size yet, for their layer is lazy. Call module(X) once before "
+        "the solver is made."
+    )
+
+
 @pytest.mark.parametrize(
     ("group", "sentence"),
     [

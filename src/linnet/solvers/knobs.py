@@ -108,6 +108,16 @@ def check_parameters(solver: str, params: Any) -> list[Any]:
     return given
 
 
+def check_sized(parameters: list[torch.Tensor]) -> None:
+    """Raise ValueError if a parameter of a lazy layer has no size yet."""
+    n_lazy = sum(isinstance(p, torch.nn.UninitializedParameter) for p in parameters)
+    if n_lazy:
+        raise ValueError(
+            f"{n_lazy} of {len(parameters)} parameters have no size yet, for their layer is lazy. "
+            "Call module(X) once before the solver is made."
+        )
+
+
 def check_state(solver: torch.optim.Optimizer, state_dict: Any) -> None:
     """Raise ValueError where a state is of another solver or of other parameters."""
     kind = type(solver).__name__

@@ -15,6 +15,7 @@ from linnet.solvers.knobs import (
     answers_typos,
     check_knobs,
     check_parameters,
+    check_sized,
     check_state,
 )
 
@@ -129,7 +130,7 @@ class LBFGS(torch.optim.LBFGS):
         Raises
         ------
         ValueError
-            For a second group.
+            For a second group, or parameters without a size.
         """
         if self.param_groups:
             raise ValueError(
@@ -137,6 +138,7 @@ class LBFGS(torch.optim.LBFGS):
                 "together. Give all parameters in one list when it is made."
             )
         super().add_param_group(param_group)
+        check_sized(self.param_groups[-1]["params"])
 
     def __getstate__(self) -> dict[str, Any]:
         # torch's own leaves out what its LBFGS keeps beside the groups: a copy could not go on.

@@ -18,6 +18,7 @@ from linnet.solvers.knobs import (
     answers_typos,
     check_knobs,
     check_parameters,
+    check_sized,
     check_state,
     or_none,
 )
@@ -438,12 +439,7 @@ def check_size(n_parameters: int) -> None:
 
 
 def _check_kinds(parameters: list[torch.Tensor]) -> None:
-    n_lazy = sum(isinstance(p, nn.UninitializedParameter) for p in parameters)
-    if n_lazy:
-        raise ValueError(
-            f"{n_lazy} of {len(parameters)} parameters have no size yet, for their layer is lazy. "
-            "Call module(X) once before the solver is made."
-        )
+    check_sized(parameters)
     n_complex = sum(p.is_complex() for p in parameters)
     if n_complex:
         raise ValueError(
