@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
@@ -16,8 +17,8 @@ def ended_by_sigterm() -> Iterator[None]:
     """Take SIGTERM for Ctrl-C while the block runs, and deliver it when the block has ended.
 
     What follows either within `_SECONDS_TO_SAVE` raises nothing, so that it does not cut off the
-    writing of what the first one saves. Only the main thread can; elsewhere, and for a signal that
-    is ignored or answered by somebody else, nothing changes.
+    writing of what the first one saves. Only the main thread can; elsewhere, and for a SIGTERM
+    that is ignored or a Ctrl-C that somebody else answers, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -34,11 +35,11 @@ def ended_by_sigterm() -> Iterator[None]:
         last = time.monotonic()
         raise KeyboardInterrupt
 
-    taken = {
-        number: handler
-        for number, usual in ((signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, _default_press))
-        if (handler := signal.getsignal(number)) is usual
-    }
+    taken: dict[int, Any] = {}
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+        taken[signal.SIGTERM] = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        taken[signal.SIGINT] = signal.default_int_handler
     for number in taken:
         signal.signal(number, answer)
     try:
@@ -50,7 +51,6 @@ def ended_by_sigterm() -> Iterator[None]:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-_default_press = signal.default_int_handler
 _SECONDS_TO_SAVE = 5.0
 
 
