@@ -14,7 +14,7 @@ import re
 import textwrap
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import linnet
 
@@ -126,7 +126,7 @@ def _methods(cls: type) -> list[str]:
                 parts += [f"### {name}", *described(member, level=4)]
             continue
         function = getattr(member, "__func__", member)
-        if not callable(function):
+        if not callable(function) or get_origin(function):  # of a type
             continue
         if function.__module__.startswith("sklearn"):
             elsewhere.append(f"`{name}`")

@@ -25,7 +25,7 @@ from linnet.losses import Loss
 # takes time.
 MOST_ROWS = 10_000
 # Epochs that are compared in one go: one by one they would take a fifth of the time of a small fit.
-# Fewer, where they are of more numbers than this, and no rows are kept of which one epoch is.
+# Those that wait hold so many numbers in all, and where one epoch has more, none is looked at.
 _MOST_WAITING, _MOST_NUMBERS = 32, 2**20
 
 

@@ -7,9 +7,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+_SECONDS_TO_SAVE = 5.0
 
 
 @contextmanager
@@ -24,16 +26,12 @@ def ended_by_sigterm() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    last = -math.inf
+    interrupt = _one_interrupt(_SECONDS_TO_SAVE)
 
     def answer(number: int, frame: object) -> None:
-        nonlocal last
         if number == signal.SIGTERM:
             came.append(number)
-        if time.monotonic() - last < _SECONDS_TO_SAVE:
-            return
-        last = time.monotonic()
-        raise KeyboardInterrupt
+        interrupt(number, frame)
 
     taken: dict[int, Any] = {}
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
@@ -51,9 +49,6 @@ def ended_by_sigterm() -> Iterator[None]:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-_SECONDS_TO_SAVE = 5.0
-
-
 @contextmanager
 def quick_presses_are_one(within: float = 0.5) -> Iterator[None]:
     """Take presses of Ctrl-C that follow each other within so many seconds for one.
@@ -66,6 +61,15 @@ def quick_presses_are_one(within: float = 0.5) -> Iterator[None]:
     if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
+    signal.signal(signal.SIGINT, _one_interrupt(within))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _one_interrupt(within: float) -> Callable[[int, object], None]:
+    """Return a signal's handler that raises KeyboardInterrupt, but not twice within such a time."""
     last = -math.inf
 
     def answer(number: int, frame: object) -> None:
@@ -75,8 +79,4 @@ def quick_presses_are_one(within: float = 0.5) -> Iterator[None]:
         last = time.monotonic()
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, answer)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    return answer

@@ -99,7 +99,8 @@ def _options(
 
 def run() -> None:
     """Run the command line; a user's mistake ends in one sentence and an exit code."""
-    # Else the first file that is opened would be taken for the closed stream.
+    # Else the first file that is opened would be taken for the closed stream. These are not closed:
+    # they are the process's streams from now on.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115

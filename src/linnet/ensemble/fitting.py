@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -284,10 +285,11 @@ class EnsembleEstimator(NetworkEstimator):
     def _hidden_sizes(self) -> list[int]:
         return hidden_sizes(self.hidden_layer_sizes)
 
+    @abstractmethod
     def _link(self, target: Target) -> str:
         """Return the name of what makes predictions of outputs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _calibrate(
         self,
         module: Ensemble,
@@ -299,11 +301,10 @@ class EnsembleEstimator(NetworkEstimator):
         max_time: float | None,
     ) -> bool:
         """Learn from rows held out how good predictions are; return whether Ctrl-C ended it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _predict_anew(self, X: Any) -> np.ndarray:
         """Return for new rows what out-of-fold predictions are for those of the fit."""
-        raise NotImplementedError
 
     def _told_out_of_fold(self) -> np.ndarray:
         if not hasattr(self, "_out_of_fold"):

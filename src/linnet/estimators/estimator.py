@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,7 +34,7 @@ from linnet.table import Columns, mapped
 Target = RegressionTarget | ClassTarget
 
 
-class NetworkEstimator(Fitted, BaseEstimator):
+class NetworkEstimator(Fitted, BaseEstimator, ABC):
     """What estimators of one network and of many share.
 
     A subclass says how y is read (`_read_target`, `_fit_target`), which loss it trains with
@@ -57,30 +58,30 @@ class NetworkEstimator(Fitted, BaseEstimator):
 
     # What a subclass says -------------------------------------------------------------------
 
+    @abstractmethod
     def _read_target(self, y: Any, name: str) -> np.ndarray:
         """Check y and return it as an array."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _fit_target(self, y: np.ndarray, weight: np.ndarray | None, *, partial: bool) -> Target:
         """Learn scale or classes from y; less is asked of the first of many parts."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _loss(self, target: Any) -> losses.Loss:
         """Return the loss for such a target."""
-        raise NotImplementedError
 
     def _n_network_outputs(self, target: Target) -> int:
         """Return how many outputs the loss needs: two for a mean and a variance."""
         return target.n_outputs * (2 if self._loss(target).compares == "moments" else 1)
 
+    @abstractmethod
     def _predictions(self, outputs: torch.Tensor, target: Any) -> np.ndarray:
         """Return predictions (N,) or (N, K) for raw outputs (N, K)."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def _scorer(y: np.ndarray, weight: np.ndarray | None) -> Scorer:
         """Return a function of predictions for such rows that gives what `score` does."""
-        raise NotImplementedError
 
     def _class_weighted(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
         """Return the rows' weights, times those of their classes."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import os
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -49,9 +50,9 @@ class OneNetwork(NetworkEstimator):
     A subclass says which module it trains (`_build`).
     """
 
+    @abstractmethod
     def _build(self, n_inputs: int, target: Target, generator: torch.Generator) -> nn.Module:
         """Return the module to train."""
-        raise NotImplementedError
 
     def fit(
         self,

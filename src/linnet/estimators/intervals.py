@@ -5,6 +5,7 @@ Letters: N rows, K outputs, Q levels.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
@@ -23,9 +24,9 @@ class Intervals:
     error_bars_: ErrorBars
     _counts: Callable[[], bool]  # whether y holds counts, 0 or more
 
+    @abstractmethod
     def _scaled_errors(self, X: Any) -> tuple[np.ndarray, torch.Tensor]:
         """Return predictions (N,) or (N, K), and the local scale of errors (N, K)."""
-        raise NotImplementedError
 
     def predict(self, X: Any, return_std: bool = False):
         """Predict the target.

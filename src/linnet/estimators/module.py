@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -72,9 +73,9 @@ class OwnModule(OneNetwork):
         self._check_end(_last_activation(outputs), target)
         return module
 
+    @abstractmethod
     def _check_end(self, activation: str, target: Any) -> None:
         """Raise ValueError if the module's last activation keeps it from what it has to learn."""
-        raise NotImplementedError
 
 
 def _call(build: Callable[[int, int], Any], n_inputs: int, n_outputs: int) -> nn.Module:
